@@ -1,0 +1,92 @@
+"""The command `jwtauth`: its subcommands, imported when they are used, and how an expected error ends."""
+
+import importlib
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from msgspec import Struct
+
+from jwtauth.errors import ConfigurationError, OAuthError
+from jwtauth.settings import FOLDER_VARIABLE
+
+
+class LazyCommand(Struct, frozen=True):
+    """A subcommand that is not imported before somebody runs it."""
+
+    target: str
+    """module:attribute."""
+    help: str
+    """What the list of commands says of it."""
+
+
+COMMANDS: Final = {
+    "dev": LazyCommand("jwtauth.cli.dev:dev", "Start a complete demonstration on this machine."),
+    "init": LazyCommand("jwtauth.cli.init:init", "Make keys, server.secret, database and the built-in realm."),
+    "serve": LazyCommand("jwtauth.cli.serve:serve", "Start the service."),
+    "realm": LazyCommand("jwtauth.cli.realm:realm", "Realms: groups of clients with roles and lifetimes."),
+    "client": LazyCommand("jwtauth.cli.client:client", "Clients: the applications that ask for tokens."),
+    "user": LazyCommand("jwtauth.cli.user:user", "Users: the people who sign in."),
+    "token": LazyCommand("jwtauth.cli.token:token", "Look into tokens and revoke them."),
+    "keys": LazyCommand("jwtauth.cli.keys:keys", "Signing keys and server secrets."),
+    "stats": LazyCommand("jwtauth.cli.stats:stats", "Count what is registered."),
+}
+
+
+class Refused(click.ClickException):
+    """An expected error: one line, no traceback."""
+
+    def show(self, file: Any = None) -> None:
+        """Print `jwtauth: <what is wrong; what to do>` to stderr."""
+        click.echo(f"jwtauth: {' '.join(self.message.split())}", err=True, file=file)
+
+
+class Commands(click.Group):
+    """A group whose subcommands cost nothing until they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which one needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `jwtauth --help`, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; what an operator can mend becomes one line."""
+        try:
+            return super().invoke(ctx)
+        except (ConfigurationError, OAuthError) as problem:
+            raise Refused(str(problem)) from None
+        except OSError as problem:
+            if problem.filename is None:
+                raise
+            raise Refused(
+                f"{problem.filename} cannot be used: {problem.strerror}; check what it is and its owner"
+            ) from None
+
+
+@click.group(cls=Commands, epilog="\b\nExample:\n  jwtauth init\n  jwtauth client create portal --scope 'read write'")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    envvar=FOLDER_VARIABLE,
+    show_envvar=True,
+    help="The folder of jwtauth.toml; the current one unless told.",
+)
+@click.version_option(package_name="jwtauth")
+@click.pass_context
+def root(ctx: click.Context, folder: Path) -> None:
+    """Token service for OAuth 2.x and OpenID Connect: JWT access tokens that verify offline and can be revoked."""
+    ctx.obj = folder

@@ -1,0 +1,54 @@
+"""Whether an access token of ours is alive: signature, claims and denylist, all asked here and now."""
+
+from typing import Final
+
+from jwtauth.errors import InvalidToken
+from jwtauth.keyring.keyring import Keyring
+from jwtauth.protocol import claims, status_list
+from jwtauth.protocol.claims import AccessToken
+from jwtauth.store.ports import Store
+
+REMEMBERED: Final = 12_288
+"""Verified tokens held in memory; at the bound the one remembered first is forgotten."""
+
+
+class AccessTokens:
+    """Opens access tokens. A proven signature is remembered by the whole token; expiry and denial never are."""
+
+    def __init__(self, issuer: str, store: Store, keyring: Keyring) -> None:
+        self._issuer = issuer
+        self._prefix = f"{issuer}/oauth/status/"
+        self._store = store
+        self._keyring = keyring
+        self._proven: dict[str, tuple[AccessToken, int]] = {}
+        self._proven_with = -1
+
+    def open(self, token: str, *, now: int) -> tuple[AccessToken, int]:
+        """The claims and the status position of a live token.
+
+        Raises:
+            InvalidToken: not ours, expired, or denied.
+        """
+        self._keyring.advance(now)
+        if self._proven_with != self._keyring.version:
+            self._proven.clear()
+            self._proven_with = self._keyring.version
+        proven = self._proven.get(token) or self._prove(token, now=now)
+        found, position = proven
+        claims.check(found, issuer=self._issuer, now=now)
+        if self._store.positions.is_denied(position):
+            raise InvalidToken("the token was revoked")
+        return proven
+
+    def _prove(self, token: str, *, now: int) -> tuple[AccessToken, int]:
+        found = claims.read(self._keyring.open(token, typ=claims.TYPE, now=now))
+        uri, idx = found.status.status_list.uri, found.status.status_list.idx
+        position = None
+        if uri.startswith(self._prefix):
+            position = status_list.position_of(uri.removeprefix(self._prefix), idx, epoch=self._store.epoch)
+        if position is None:
+            raise InvalidToken("the token names no status list of this issuer")
+        if len(self._proven) >= REMEMBERED:
+            del self._proven[next(iter(self._proven))]
+        proven = self._proven[token] = (found, position)
+        return proven

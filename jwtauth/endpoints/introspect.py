@@ -1,0 +1,27 @@
+"""Token introspection: a resource server asks, this server answers from memory (RFC 7662)."""
+
+from jwtauth.endpoints import authenticate
+from jwtauth.endpoints.issuer import Issuer
+from jwtauth.endpoints.request import Request
+from jwtauth.errors import InvalidToken
+from jwtauth.protocol import introspection, parameters
+from jwtauth.protocol.introspection import Active, Inactive
+
+
+async def answer(issuer: Issuer, request: Request) -> Active | Inactive:
+    """What the caller may know of the token in parameter `token`.
+
+    Raises:
+        InvalidClient: the caller did not prove who it is.
+        InvalidRequest: `token` is missing (RFC 7662 section 2.1).
+    """
+    now = issuer.begin()
+    caller = await authenticate.client(issuer, request, now=now)
+    introspection.check_caller(caller)
+    token = parameters.required(request.parameters, "token", expected="the token to ask about")
+    try:
+        found, _ = issuer.access_tokens.open(token, now=now)
+    except InvalidToken:
+        return introspection.INACTIVE
+    owner = await issuer.store.directory.client(found.client_id)
+    return introspection.decide(found, owner, caller)

@@ -1,0 +1,142 @@
+"""Everything that an endpoint needs to tell its story, put together once per process."""
+
+import asyncio
+import os
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+
+import msgspec
+
+from jwtauth.endpoints.access_tokens import AccessTokens
+from jwtauth.endpoints.machine_positions import MachinePositions
+from jwtauth.endpoints.throttle import Throttle
+from jwtauth.errors import ConfigurationError
+from jwtauth.keyring.folder import KeyFolder
+from jwtauth.keyring.keyring import Keyring
+from jwtauth.keyring.secrets import Sealer, check_fingerprints
+from jwtauth.observe.events import Event, Observers
+from jwtauth.observe.log import LOGGER
+from jwtauth.passwords import Passwords
+from jwtauth.protocol import claims, status_list
+from jwtauth.protocol.claims import StatusList
+from jwtauth.protocol.records import Permission
+from jwtauth.settings import Settings
+from jwtauth.store.ports import Store
+
+
+class Issuer:
+    """The service without its HTTP: settings, memory, keys, clock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        folder: KeyFolder,
+        *,
+        observers: Observers,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Put the service together.
+
+        Args:
+            settings: checked settings.
+            store: an open store; `close` closes it.
+            folder: the keys folder.
+            observers: who is told of every decision.
+            clock: seconds since the epoch.
+
+        Raises:
+            ConfigurationError: a key or a server secret is missing, unsafe or damaged.
+        """
+        self.settings = settings
+        self.store = store
+        self.observers = observers
+        self.passwords = Passwords(
+            memory=settings.argon2_memory,
+            passes=settings.argon2_passes,
+            threads=settings.password_threads,
+            queue=settings.password_queue,
+        )
+        self.keyring = Keyring(folder, max_token_lifetime=settings.max_token_lifetime)
+        self._folder = folder
+        self._clock = clock
+        self._versions = store.refresh()
+        self._has_looked = False
+        self.sealer = self._read_secrets()
+        self.access_tokens = AccessTokens(settings.issuer, store, self.keyring)
+        self.throttle = Throttle(store.attempts)
+        self.machine_positions = MachinePositions(store.positions)
+        self._status_uri = f"{settings.issuer}/oauth/status/"
+        self.keyring.signing_key(settings.access_token_algorithm, now=self.now())
+
+    def now(self) -> int:
+        """Seconds since the epoch."""
+        return int(self._clock())
+
+    def begin(self) -> int:
+        """Bring memory and keys up to date for one request; returns the instant at which the request is judged.
+
+        Requests that one turn of the event loop begins had all arrived before its first one looked, so they share that
+        look: what was committed before any of them was sent is seen by all of them. A look is nearly free when nothing
+        changed: one pragma.
+        """
+        now = self.now()
+        if not self._has_looked:
+            self._look(now)
+            self._has_looked = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        return now
+
+    def mint(self, permission: Permission, position: int, *, now: int) -> str:
+        """The signed access token for a permission, naming a status position (RFC 9068)."""
+        token = claims.make(
+            permission,
+            issuer=self.settings.issuer,
+            status=StatusList(
+                idx=status_list.index(position),
+                uri=self._status_uri + status_list.list_name(position, epoch=self.store.epoch),
+            ),
+            jti=urlsafe_b64encode(os.urandom(15)).decode("ascii"),
+            now=now,
+        )
+        key = self.keyring.signing_key(self.settings.access_token_algorithm, now=now)
+        return key.sign(_ENCODER.encode(token), typ=claims.TYPE)
+
+    def tell(self, event: Event) -> None:
+        """Tell every observer."""
+        self.observers.tell(event)
+
+    def close(self) -> None:
+        """Finish waiting writes and let go of threads and files."""
+        self.passwords.close()
+        self.store.close()
+
+    def _look(self, now: int) -> None:
+        versions = self.store.refresh()
+        if versions is not self._versions:
+            if versions.keys != self._versions.keys:
+                self._reload_keys()
+            self._versions = versions
+        self.keyring.look(now, self._report)
+
+    def _end_turn(self) -> None:
+        self._has_looked = False
+
+    def _read_secrets(self) -> Sealer:
+        stored = self._folder.read_secrets()
+        check_fingerprints(stored, self.store.administration.fingerprints())
+        return Sealer(stored, epoch=self.store.epoch)
+
+    def _reload_keys(self) -> None:
+        try:
+            self.keyring.reload()
+            self.sealer = self._read_secrets()
+        except ConfigurationError as problem:
+            self._report(problem)
+
+    def _report(self, problem: ConfigurationError) -> None:
+        LOGGER.error("keys folder: %s; the keys read before stay in use", problem)
+
+
+_ENCODER = msgspec.json.Encoder()

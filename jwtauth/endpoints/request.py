@@ -1,0 +1,18 @@
+"""What a machine's request consists of once HTTP is taken off."""
+
+from msgspec import Struct
+
+from jwtauth.protocol.parameters import Parameters
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One request to a machines' endpoint."""
+
+    parameters: Parameters = {}
+    """The form, read as OAuth reads it."""
+    query: Parameters = {}
+    """The query string, read alike; only endpoints that say so take parameters from it."""
+    authorization: tuple[str, ...] = ()
+    """Every Authorization header, as sent."""
+    address: str = ""
+    """The client's address, as far as it can be trusted."""

@@ -1,0 +1,49 @@
+"""Token revocation: the owner of a token ends it, and its grant with it (RFC 7009)."""
+
+from jwtauth.endpoints import authenticate
+from jwtauth.endpoints.issuer import Issuer
+from jwtauth.endpoints.request import Request
+from jwtauth.errors import InvalidToken
+from jwtauth.observe.events import Event
+from jwtauth.protocol import parameters, revocation
+from jwtauth.protocol.records import Client
+from jwtauth.protocol.revocation import DenyPosition, EndGrant, Nothing
+
+
+async def answer(issuer: Issuer, request: Request) -> None:
+    """Revoke the token in parameter `token`; when this returns, every worker refuses it.
+
+    `token_type_hint` is a hint: a wrong one changes nothing (RFC 7009 section 2.1).
+
+    Raises:
+        InvalidClient: the caller did not prove who it is.
+        InvalidRequest: `token` is missing.
+        Overloaded: the revocation could not be written; the token still works.
+    """
+    now = issuer.begin()
+    client = await authenticate.client(issuer, request, now=now)
+    token = parameters.required(request.parameters, "token", expected="the token to revoke")
+    match await _decide(issuer, token, client, now=now):
+        case EndGrant(grant_id):
+            if await issuer.store.grants.end(grant_id, now=now):
+                _tell(issuer, "grant.ended", client, grant_id, now=now)
+        case DenyPosition(position):
+            if await issuer.store.positions.deny(position, now=now):
+                _tell(issuer, "token.revoked", client, None, now=now)
+        case Nothing():
+            return
+
+
+async def _decide(issuer: Issuer, token: str, client: Client, *, now: int) -> EndGrant | DenyPosition | Nothing:
+    pointer = issuer.sealer.read_refresh_token(token)
+    if pointer is not None:
+        return revocation.decide_refresh_token(await issuer.store.grants.get(pointer.grant_id), client)
+    try:
+        found, position = issuer.access_tokens.open(token, now=now)
+    except InvalidToken:
+        return Nothing()
+    return revocation.decide_access_token(found, position, client)
+
+
+def _tell(issuer: Issuer, name: str, client: Client, grant_id: int | None, *, now: int) -> None:
+    issuer.tell(Event(name=name, at=now, client_id=client.client_id, grant_id=grant_id, reason="revoked by the client"))

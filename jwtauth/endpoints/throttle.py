@@ -1,0 +1,65 @@
+"""Guessing costs time: wrong secrets are counted per account, in every worker's sight (SECURITY B-10, B-11)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Final
+
+from jwtauth.errors import Overloaded, TooManyAttempts
+from jwtauth.protocol import throttling
+from jwtauth.store.ports import Attempts
+
+WAITING: Final = 64
+"""Guesses for one account that may wait for each other in one worker; one more is answered 503."""
+
+
+class _Queue:
+    """The guesses for one account in this process."""
+
+    __slots__ = ("lock", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+
+
+class Throttle:
+    """Lets one guess per account be checked at a time, so that a burst cannot slip through together."""
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+        self._queues: dict[int, _Queue] = {}
+
+    async def guess(self, account: str, check: Callable[[], Awaitable[bool]], *, now: int) -> bool:
+        """Whether `check` accepts a secret for an account; a wrong one is counted against the account.
+
+        An account that nobody has is counted like any other: waiting tells nothing about who exists.
+
+        Raises:
+            TooManyAttempts: the account has to wait; nothing was checked.
+            Overloaded: too many guesses for it wait already.
+        """
+        bucket = int.from_bytes(sha256(account.encode()).digest()[:8], "big") % throttling.BUCKETS
+        queue = self._queues.setdefault(bucket, _Queue())
+        if queue.waiting >= WAITING:
+            raise Overloaded("too many attempts for this account are waiting; try again in a second")
+        queue.waiting += 1
+        try:
+            async with queue.lock:
+                return await self._check(bucket, check, now=now)
+        finally:
+            queue.waiting -= 1
+            if queue.waiting == 0:
+                self._queues.pop(bucket, None)
+
+    async def _check(self, bucket: int, check: Callable[[], Awaitable[bool]], *, now: int) -> bool:
+        failures = await self._attempts.failures(bucket)
+        wait = throttling.wait_in(failures.count, last_at=failures.last_at, now=now)
+        if wait:
+            raise TooManyAttempts(f"too many wrong secrets; try again in {wait} seconds", retry_after_in=wait)
+        is_right = await check()
+        if is_right and failures.count:
+            await self._attempts.clear(bucket)
+        if not is_right:
+            await self._attempts.record_failure(bucket, now=now, forget_before=now - throttling.FORGET_IN)
+        return is_right

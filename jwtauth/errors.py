@@ -1,0 +1,124 @@
+"""Every refusal: one class per registered error code, and the faults that only an operator can mend.
+
+The class is the code, the message names the parameter. Messages never contain a secret, a token or a password.
+Which HTTP status a refusal has is known to `jwtauth.web.errors` alone.
+"""
+
+from typing import ClassVar
+
+_BACKSLASH, _QUOTE = 0x5C, 0x22
+
+
+class OAuthError(Exception):
+    """A refusal with a registered code (IANA "OAuth Extensions Error"); `str(error)` is its error_description."""
+
+    code: ClassVar[str]
+
+    def __init__(self, description: str) -> None:
+        super().__init__(_printable(description))
+
+
+class InvalidRequest(OAuthError):
+    """A parameter is missing, repeated, malformed or contradicts another (RFC 6749 section 5.2)."""
+
+    code = "invalid_request"
+
+
+class InvalidClient(OAuthError):
+    """Client authentication failed; unknown and wrong look the same (RFC 6749 section 5.2)."""
+
+    code = "invalid_client"
+
+    def __init__(self, description: str, *, by_basic: bool = False) -> None:
+        super().__init__(description)
+        self.by_basic = by_basic
+        """Whether the client tried HTTP Basic: then the answer must carry WWW-Authenticate."""
+
+
+class InvalidGrant(OAuthError):
+    """The code, refresh token or password is not good, or belongs to another client (RFC 6749 section 5.2)."""
+
+    code = "invalid_grant"
+
+
+class UnauthorizedClient(OAuthError):
+    """The client is known but may not do this (RFC 6749 section 5.2)."""
+
+    code = "unauthorized_client"
+
+
+class UnsupportedGrantType(OAuthError):
+    """This server, or this realm, has no such grant (RFC 6749 section 5.2)."""
+
+    code = "unsupported_grant_type"
+
+
+class InvalidScope(OAuthError):
+    """The scope is malformed or exceeds what was granted (RFC 6749 section 5.2)."""
+
+    code = "invalid_scope"
+
+
+class InvalidTarget(OAuthError):
+    """The resource is malformed or not one of the client's (RFC 8707 section 2)."""
+
+    code = "invalid_target"
+
+
+class InvalidToken(OAuthError):
+    """The access token is malformed, expired, revoked or not for this audience (RFC 6750 section 3.1)."""
+
+    code = "invalid_token"
+
+
+class ExpiredToken(InvalidToken):
+    """The access token was good once (RFC 6750 section 3.1)."""
+
+
+class InsufficientScope(OAuthError):
+    """The access token is good but lacks a scope (RFC 6750 section 3.1)."""
+
+    code = "insufficient_scope"
+
+    def __init__(self, description: str, *, scope: str) -> None:
+        super().__init__(description)
+        self.scope = scope
+        """What the request would have needed, space-separated."""
+
+
+class UnsupportedTokenType(OAuthError):
+    """Tokens of this kind cannot be revoked here (RFC 7009 section 2.2.1)."""
+
+    code = "unsupported_token_type"
+
+
+class TooManyAttempts(OAuthError):
+    """Too many wrong secrets for one account; right ones are taken again after `retry_after_in` seconds."""
+
+    code = "temporarily_unavailable"
+
+    def __init__(self, description: str, *, retry_after_in: int) -> None:
+        super().__init__(description)
+        self.retry_after_in = retry_after_in
+
+
+class Overloaded(OAuthError):
+    """A bounded queue is full or the database is locked: nothing was written, the same request may be sent again."""
+
+    code = "temporarily_unavailable"
+
+    def __init__(self, description: str, *, retry_after_in: int = 1) -> None:
+        super().__init__(description)
+        self.retry_after_in = retry_after_in
+
+
+class ConfigurationError(Exception):
+    """Something only an operator can mend; the message says what is wrong and what to do. Never sent to a client."""
+
+
+def _printable(text: str) -> str:
+    """The text with every character replaced that error_description must not contain (RFC 6749 section 5.2)."""
+    return "".join(
+        character if 0x20 <= ord(character) <= 0x7E and ord(character) not in (_BACKSLASH, _QUOTE) else "?"
+        for character in text
+    )

@@ -1,0 +1,183 @@
+"""The keys folder: one file per signing key, and server.secret; readable by their owner only (SECURITY S-08).
+
+A file is written under another name, flushed to the disk and renamed, so that nobody ever reads half of one.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from jwtauth.errors import ConfigurationError
+from jwtauth.keyring import jws
+from jwtauth.keyring.jws import SigningKey
+from jwtauth.keyring.schedule import KeyDates
+
+SUFFIX: Final = ".key.json"
+SECRET_FILE: Final = "server.secret"
+
+
+class KeyFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A signing key at rest."""
+
+    kid: str
+    algorithm: str
+    created_at: int
+    signs_at: int
+    private_key: str
+    """PKCS #8 PEM."""
+
+    def dates(self) -> KeyDates:
+        """Everything but the private part."""
+        return KeyDates(kid=self.kid, algorithm=self.algorithm, created_at=self.created_at, signs_at=self.signs_at)
+
+
+class StoredSecret(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One numbered 256-bit server secret at rest, base64."""
+
+    number: int
+    created_at: int
+    secret: bytes
+
+
+class SecretFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """server.secret."""
+
+    secrets: tuple[StoredSecret, ...]
+
+
+class KeyFolder:
+    """Reads and writes the files of one keys folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read_keys(self) -> list[tuple[KeyFile, SigningKey]]:
+        """Every signing key.
+
+        Raises:
+            ConfigurationError: the folder or a file is missing, unsafe or damaged.
+        """
+        if not self.path.is_dir():
+            raise ConfigurationError(f"keys folder {self.path} does not exist; run `jwtauth init`")
+        found = [self._read_key(path) for path in sorted(self.path.glob(f"*{SUFFIX}"))]
+        return [entry for entry in found if entry is not None]
+
+    def write_key(self, key: SigningKey, *, created_at: int, signs_at: int) -> KeyFile:
+        """Store a new key.
+
+        Raises:
+            ConfigurationError: the folder cannot be written.
+        """
+        record = KeyFile(
+            kid=key.kid, algorithm=key.algorithm, created_at=created_at, signs_at=signs_at, private_key=key.pem()
+        )
+        self._write(self._path_of(key.algorithm, key.kid), record)
+        return record
+
+    def remove_key(self, record: KeyFile) -> None:
+        """Delete a key's file; its private part is gone with it."""
+        self._path_of(record.algorithm, record.kid).unlink(missing_ok=True)
+
+    def read_secrets(self) -> SecretFile:
+        """The numbered server secrets.
+
+        Raises:
+            ConfigurationError: the file is missing, unsafe or damaged.
+        """
+        path = self.path / SECRET_FILE
+        try:
+            found = msgspec.json.decode(_read_private(path), type=SecretFile)
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"{path} is missing; restore it from the backup of your secrets: without it no refresh token verifies"
+            ) from None
+        except msgspec.DecodeError:
+            raise ConfigurationError(f"{path} is damaged; restore it from the backup of your secrets") from None
+        if not found.secrets:
+            raise ConfigurationError(f"{path} holds no secret; restore it from the backup of your secrets")
+        return found
+
+    def write_secrets(self, record: SecretFile) -> None:
+        """Replace server.secret as a whole.
+
+        Raises:
+            ConfigurationError: the folder cannot be written.
+        """
+        self._write(self.path / SECRET_FILE, record)
+
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """A value that differs whenever a file was added, replaced or removed."""
+        try:
+            found = sorted(
+                (entry.name, entry.stat().st_mtime_ns, entry.stat().st_ino)
+                for entry in os.scandir(self.path)
+                if entry.name.endswith(SUFFIX) or entry.name == SECRET_FILE
+            )
+        except OSError:
+            return ()
+        return tuple(found)
+
+    def _read_key(self, path: Path) -> tuple[KeyFile, SigningKey] | None:
+        """The key in a file, or None where another process has just removed it."""
+        try:
+            record = msgspec.json.decode(_read_private(path), type=KeyFile)
+            key = jws.load(record.algorithm, record.private_key)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError:
+            raise ConfigurationError(
+                f"{path} is damaged; restore it or remove it and run `jwtauth keys rotate`"
+            ) from None
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"{path}: {problem}") from None
+        if key.kid != record.kid:
+            raise ConfigurationError(f"{path}: its kid is not that of the key in it; restore the file")
+        return record, key
+
+    def _path_of(self, algorithm: str, kid: str) -> Path:
+        return self.path / f"{algorithm}-{kid}{SUFFIX}"
+
+    def _write(self, path: Path, record: Struct) -> None:
+        content = msgspec.json.format(msgspec.json.encode(record), indent=2)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with open(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+            _flush_folder(self.path)
+        except OSError as problem:
+            raise ConfigurationError(f"{path} cannot be written: {problem.strerror}") from None
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _read_private(path: Path) -> bytes:
+    if path.is_symlink():
+        raise ConfigurationError(f"{path} is a symbolic link; put the file itself there")
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise
+    except OSError as problem:
+        raise ConfigurationError(f"{path} cannot be read: {problem.strerror}") from None
+    with open(handle, "rb") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & 0o077:
+            raise ConfigurationError(f"{path} can be read by others (mode {mode:04o}); run: chmod 600 {path}")
+        return file.read()
+
+
+def _flush_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

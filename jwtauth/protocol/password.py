@@ -1,0 +1,91 @@
+"""The resource owner password credentials grant, for clients that opted in (RFC 6749 section 4.3).
+
+RFC 9700 section 2.4 forbids it to new applications; it exists so that old ones can move.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from jwtauth.errors import InvalidGrant, InvalidRequest
+from jwtauth.protocol import permissions, resources, scopes
+from jwtauth.protocol.records import Client, GrantType, NewGrant, Permission, User
+
+MAX_PASSWORD_BYTES: Final = 1024
+"""Longest password that is hashed, in bytes of UTF-8."""
+
+REFUSED: Final = "username or password is wrong"
+
+
+class Request(Struct, frozen=True, tag_field="grant_type", tag="password"):
+    """RFC 6749 section 4.3.2."""
+
+    username: str
+    password: str
+    scope: str | None = None
+    resource: tuple[str, ...] = ()
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """Start this grant; if that wins, mint this permission."""
+
+    grant: NewGrant
+    permission: Permission
+    has_refresh_token: bool
+
+
+def check(request: Request, client: Client) -> None:
+    """Refuse what needs no password check, before a slow hash is spent on it.
+
+    Raises:
+        UnauthorizedClient, InvalidRequest, InvalidScope, InvalidTarget: as in `decide`.
+    """
+    permissions.require_grant_type(client, GrantType.PASSWORD)
+    if len(request.password.encode()) > MAX_PASSWORD_BYTES:
+        raise InvalidRequest(f"password: is longer than {MAX_PASSWORD_BYTES} bytes")
+    if len(request.username) > 256:
+        raise InvalidRequest("username: is longer than 256 characters")
+    scopes.narrow(request.scope, allowed=client.scope, default=())
+    resources.narrow(request.resource, allowed=client.resources)
+
+
+def hash_to_check(client: Client, user: User | None) -> str | None:
+    """The hash that the password is checked against; None, and nothing matches, for whoever could not be let in.
+
+    So a right password of a disabled person or of another realm's member counts as a wrong one with the throttle too:
+    otherwise it alone would never be throttled, and give itself away.
+    """
+    return user.password_hash if user is not None and permissions.may_use(client, user) else None
+
+
+def decide(
+    request: Request, client: Client, user: User | None, *, password_matches: bool, secret_number: int, now: int
+) -> Start:
+    """What the grant will be, once the password was checked.
+
+    Raises:
+        InvalidGrant: no such user, wrong password, disabled, or no member of the client's realm; all alike.
+        InvalidScope, InvalidTarget: the client asks for more than it may.
+    """
+    if user is None or not password_matches or not permissions.may_use(client, user):
+        raise InvalidGrant(REFUSED)
+    scope = scopes.narrow(request.scope, allowed=client.scope, default=permissions.default_scope(client))
+    granted = resources.narrow(request.resource, allowed=client.resources)
+    has_refresh_token = GrantType.REFRESH_TOKEN in client.grant_types
+    lives_in = client.realm.refresh_token_in if has_refresh_token else permissions.access_token_in(client)
+    ends_at = now + max(client.realm.grant_in, permissions.access_token_in(client))
+    return Start(
+        grant=NewGrant(
+            client_id=client.id,
+            client_epoch=client.epoch,
+            user_id=user.id,
+            user_epoch=user.epoch,
+            scope=scope,
+            resources=granted,
+            secret_number=secret_number,
+            expires_at=min(now + lives_in, ends_at),
+            ends_at=ends_at,
+        ),
+        permission=permissions.of_person(client, user, scope=scope, resources=granted),
+        has_refresh_token=has_refresh_token,
+    )

@@ -1,0 +1,94 @@
+"""The refresh token grant: one use, safe to retry, reuse ends the grant (RFC 6749 section 6, RFC 9700 section 4.14).
+
+A refresh token of generation n is good while the row's generation is n. Rotation is a compare-and-swap from n to
+n + 1 in the store; the successor is derived from (grant, generation), so it need not be remembered to be given again
+to a client whose answer got lost.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from jwtauth.errors import InvalidGrant
+from jwtauth.protocol import permissions, resources, scopes
+from jwtauth.protocol.records import Client, Grant, GrantType, Permission, Pointer, User
+
+REFUSED: Final = "refresh_token: is unknown, expired, already used, or belongs to another client"
+
+
+class Request(Struct, frozen=True, tag_field="grant_type", tag="refresh_token"):
+    """RFC 6749 section 6."""
+
+    refresh_token: str
+    scope: str | None = None
+    resource: tuple[str, ...] = ()
+
+
+class Rotate(Struct, frozen=True, kw_only=True):
+    """Swap the generation; who wins answers with the permission and the successor."""
+
+    permission: Permission
+    expires_at: int
+    """When the successor will be refused."""
+    renews_position: bool
+
+
+class RetrySuccessor(Struct, frozen=True, kw_only=True):
+    """The answer to this token got lost: answer with the same successor, change nothing."""
+
+    permission: Permission
+
+
+class KeepToken(Struct, frozen=True, kw_only=True):
+    """A reusable refresh token: answer with the same token, change nothing."""
+
+    permission: Permission
+
+
+class EndGrant(Struct, frozen=True):
+    """The token was used before and somebody used its successor or came too late: one of the two is a thief."""
+
+
+Verdict = Rotate | RetrySuccessor | KeepToken | EndGrant
+
+
+def decide(
+    request: Request, client: Client, grant: Grant | None, pointer: Pointer, user: User | None, *, now: int
+) -> Verdict:
+    """What a refresh token is worth. The order is law: ended, then owner, and only then reuse.
+
+    Raises:
+        InvalidGrant: unknown, ended, expired, of another client, or of a generation not yet issued; nothing ends.
+        UnauthorizedClient: the client did not register this grant.
+        InvalidScope, InvalidTarget: it asks for more than was granted; the token stays good.
+    """
+    permissions.require_grant_type(client, GrantType.REFRESH_TOKEN)
+    if grant is None or grant.ended_at is not None or user is None or not permissions.may_use(client, user):
+        raise InvalidGrant(REFUSED)
+    if grant.client_id != client.id or now >= grant.expires_at or pointer.generation > grant.generation:
+        raise InvalidGrant(REFUSED)
+    is_current = pointer.generation == grant.generation
+    if not is_current and not _is_retry(grant, pointer, client, now=now):
+        return EndGrant()
+    scope = scopes.narrow(request.scope, allowed=grant.scope, default=grant.scope)
+    granted = resources.narrow(request.resource, allowed=grant.resources) or grant.resources
+    permission = permissions.of_person(client, user, scope=scope, resources=granted)
+    if not is_current:
+        return RetrySuccessor(permission=permission)
+    if client.refresh_token_is_reusable:
+        return KeepToken(permission=permission)
+    return Rotate(
+        permission=permission,
+        expires_at=min(now + client.realm.refresh_token_in, grant.ends_at),
+        renews_position=client.realm.renews_position,
+    )
+
+
+def _is_retry(grant: Grant, pointer: Pointer, client: Client, *, now: int) -> bool:
+    """Whether the direct predecessor came back in time, before anybody used its successor.
+
+    A request that began a second before the rotation, or a clock that was set back, never makes 0 less strict.
+    """
+    rotated_at = grant.rotated_at
+    is_predecessor = pointer.generation == grant.generation - 1 and rotated_at is not None
+    return is_predecessor and rotated_at is not None and max(0, now - rotated_at) < client.realm.retry_in

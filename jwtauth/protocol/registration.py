@@ -1,0 +1,284 @@
+"""What may be registered: realms, clients, users and their redirect URIs (RFC 7591 section 2, RFC 8252 section 7).
+
+The only place that knows these rules; whoever registers something asks here first.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from msgspec.structs import replace
+
+from jwtauth.errors import ConfigurationError
+from jwtauth.protocol import permissions, scopes
+from jwtauth.protocol.records import Client, ClientSecret, GrantType, Realm, User
+
+MAX_LENGTH: Final = 2048
+"""Longest URI, in characters."""
+
+MAX_NAME_LENGTH: Final = 256
+"""Longest username, role or name of a client, in characters."""
+
+MAX_DURATION_IN: Final = 3_155_760_000
+"""Longest duration, a hundred years: what is longer was mistyped."""
+
+MAX_SECRETS: Final = 2
+"""Secrets of one client that are valid at once."""
+
+DIALECTS: Final = ("standard",)
+"""What a realm may speak."""
+
+SUBJECT_PREFIX: Final = "u."
+"""How every user's `sub` begins and no client_id does (SECURITY J-13)."""
+
+_REALM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()+,;=%-]+", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_LOOPBACK = ("127.0.0.1", "[::1]")
+_NEVER_IN_A_REDIRECT_URI = (
+    ("*", "a wildcard; list every redirect URI in full"),
+    ("#", "a fragment (RFC 6749 section 3.1.2)"),
+    ("\\", "a backslash"),
+)
+
+
+def check_realm(realm: Realm, others: Iterable[Realm], *, max_token_lifetime: int) -> None:
+    """Let a realm pass that may be stored beside the others.
+
+    Raises:
+        ConfigurationError: its name, dialect, audience, roles or a lifetime is not allowed.
+    """
+    if not _REALM_NAME.fullmatch(realm.name):
+        raise ConfigurationError(
+            f"realm name {realm.name!r}: use 1 to 63 lower-case letters, digits and hyphens, no hyphen first"
+        )
+    if realm.dialect not in DIALECTS:
+        raise ConfigurationError(f"dialect {realm.dialect!r}: is unknown; choose one of {', '.join(DIALECTS)}")
+    _absolute(realm.audience, "audience")
+    for other in others:
+        if other.name != realm.name and other.audience == realm.audience:
+            raise ConfigurationError(f"audience {realm.audience}: is that of realm {other.name}; no two may share one")
+    for role in realm.roles:
+        check_role(role)
+    _check_lifetime("access_token_in", realm.access_token_in, max_token_lifetime)
+    for name in ("refresh_token_in", "grant_in"):
+        _check_duration(name, getattr(realm, name), least=1)
+    _check_duration("retry_in", realm.retry_in, least=0)
+
+
+def check_roles_in_use(realm: Realm, members: Iterable[User]) -> None:
+    """Let a realm pass that still has every role that its members hold.
+
+    Raises:
+        ConfigurationError: somebody would keep a role, and tokens with it, that the realm no longer has.
+    """
+    for user in members:
+        surplus = set(user.roles.get(realm.name, ())).difference(realm.roles)
+        if surplus:
+            raise ConfigurationError(
+                f"role {min(surplus)!r}: user {user.username} holds it in realm {realm.name}; take it away first"
+            )
+
+
+def check_client(client: Client, realms: Collection[Realm], *, max_token_lifetime: int) -> None:
+    """Let a client pass that may be stored.
+
+    Raises:
+        ConfigurationError: a member is not allowed, or not together with another.
+        InvalidScope: a scope value has a character that it cannot have (RFC 6749 section 3.3).
+    """
+    check_client_id(client.client_id)
+    _check_text("name", client.name, least=0)
+    _check_grant_types(client)
+    _check_scope(client)
+    for uri in client.redirect_uris:
+        check_redirect_uri(uri)
+    for uri in client.resources:
+        _check_resource(uri, client, realms)
+    for role in client.authorities:
+        check_role(role)
+    _check_realms_exist(client.introspects_realms, realms)
+    _check_lifetime("access_token_in", permissions.access_token_in(client), max_token_lifetime)
+
+
+def check_client_id(client_id: str) -> None:
+    """Let a client_id pass that survives HTTP Basic unencoded and can never equal a user's `sub`.
+
+    Raises:
+        ConfigurationError: it has another character, is too long, or begins like a subject.
+    """
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise ConfigurationError(f"client_id {client_id!r}: use 1 to 128 letters, digits and the characters . _ ~ -")
+    if client_id.startswith(SUBJECT_PREFIX):
+        raise ConfigurationError(f"client_id {client_id!r}: must not begin with {SUBJECT_PREFIX!r}, as subjects do")
+
+
+def check_user(user: User, realms: Collection[Realm]) -> None:
+    """Let a user pass that may be stored.
+
+    Raises:
+        ConfigurationError: the username is malformed, or a realm or a role in it does not exist.
+    """
+    _check_text("username", user.username, least=1)
+    if user.username != user.username.strip():
+        raise ConfigurationError("username: must not begin or end with a space")
+    _check_realms_exist(user.roles, realms)
+    for realm in realms:
+        surplus = set(user.roles.get(realm.name, ())).difference(realm.roles)
+        if surplus:
+            raise ConfigurationError(
+                f"role {min(surplus)!r}: realm {realm.name} has no such role; it has {' '.join(realm.roles) or 'none'}"
+            )
+
+
+def check_role(role: str) -> None:
+    """Let a role pass that fits into a space-separated list.
+
+    Raises:
+        ConfigurationError: it is empty, too long, or has a space or a control character.
+    """
+    if " " in role:
+        raise ConfigurationError(f"role {role!r}: must not have a space")
+    _check_text("role", role, least=1)
+
+
+def check_redirect_uri(uri: str) -> None:
+    """Let a redirect URI pass to which a code may be sent; it is compared character by character later.
+
+    https anywhere, http on a literal loopback address, or a private-use scheme of a native app (RFC 8252 section 7).
+
+    Raises:
+        ConfigurationError: it is anything else, or could be read in two ways (SECURITY R-01, R-02).
+    """
+    for part, why in _NEVER_IN_A_REDIRECT_URI:
+        if part in uri:
+            raise ConfigurationError(f"redirect_uri {uri!r}: must not have {why}")
+    parts = _absolute(uri, "redirect_uri")
+    if "@" in parts.netloc:
+        raise ConfigurationError(f"redirect_uri {uri!r}: must not have a user or password")
+    _check_decoded(uri, parts)
+    is_private_use = "." in parts.scheme
+    if not is_private_use and parts.scheme not in ("https", "http"):
+        raise ConfigurationError(
+            f"redirect_uri {uri!r}: scheme {parts.scheme} is refused; use https, or for a native app a scheme with a"
+            " dot such as com.example.app:/callback"
+        )
+    if not is_private_use and not _HOST.fullmatch(_host(parts)):
+        raise ConfigurationError(f"redirect_uri {uri!r}: has no host, or not a plain one")
+    if parts.scheme == "http" and _host(parts) not in _LOOPBACK:
+        raise ConfigurationError(f"redirect_uri {uri!r}: http is only for 127.0.0.1 and [::1]; use https")
+
+
+def succeed_secret(
+    secrets: Iterable[ClientSecret], new: ClientSecret, *, keep_old_in: int, now: int
+) -> tuple[ClientSecret, ...]:
+    """A client's secrets once a new one has joined: the last before it stays for `keep_old_in` seconds, no other.
+
+    Raises:
+        ConfigurationError: the duration is below 0 or beyond reason.
+    """
+    _check_duration("keep-old-for", keep_old_in, least=0)
+    until = now + keep_old_in
+    live = [secret for secret in secrets if secret.expires_at is None or now < secret.expires_at]
+    kept = [
+        replace(secret, expires_at=until if secret.expires_at is None else min(until, secret.expires_at))
+        for secret in live[1 - MAX_SECRETS :]
+        if keep_old_in > 0
+    ]
+    return (*kept, new)
+
+
+def _check_grant_types(client: Client) -> None:
+    known = tuple(GrantType)
+    for grant_type in client.grant_types:
+        if grant_type not in known:
+            raise ConfigurationError(f"grant_type {grant_type!r}: is unknown; known are {', '.join(known)}")
+    if client.is_public and GrantType.CLIENT_CREDENTIALS in client.grant_types:
+        raise ConfigurationError(
+            "grant_type client_credentials: is only for clients that can keep a secret; name others for a public client"
+        )
+    if client.is_public and client.refresh_token_is_reusable:
+        raise ConfigurationError("reusable refresh tokens: are only for clients that can keep a secret")
+
+
+def _check_scope(client: Client) -> None:
+    for values in (client.scope, client.default_scope):
+        if scopes.parse(scopes.text(values)) != values:
+            raise ConfigurationError("scope: a value is empty, repeated or has a space in it")
+    surplus = set(client.default_scope).difference(client.scope)
+    if surplus:
+        raise ConfigurationError(f"default scope {min(surplus)!r}: is not in the client's scope; add it there first")
+
+
+def _check_resource(uri: str, client: Client, realms: Iterable[Realm]) -> None:
+    _absolute(uri, "resource")
+    for realm in realms:
+        if realm.name != client.realm.name and realm.audience == uri:
+            raise ConfigurationError(
+                f"resource {uri}: is the audience of realm {realm.name}, which no other may issue for"
+            )
+
+
+def _check_realms_exist(names: Iterable[str], realms: Iterable[Realm]) -> None:
+    known = {realm.name for realm in realms}
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"there is no realm {name}; `jwtauth realm list` shows all")
+
+
+def _check_lifetime(name: str, lifetime_in: int, longest: int) -> None:
+    _check_duration(name, lifetime_in, least=1)
+    if lifetime_in > longest:
+        raise ConfigurationError(
+            f"{name}: {lifetime_in} s is above max_token_lifetime ({longest} s); choose less or raise that setting"
+        )
+
+
+def _check_duration(name: str, duration_in: int, *, least: int) -> None:
+    if not least <= duration_in <= MAX_DURATION_IN:
+        raise ConfigurationError(f"{name}: expected {least} to {MAX_DURATION_IN} seconds")
+
+
+def _check_text(name: str, text: str, *, least: int) -> None:
+    if not least <= len(text) <= MAX_NAME_LENGTH:
+        raise ConfigurationError(f"{name}: expected {least} to {MAX_NAME_LENGTH} characters")
+    if not text.isprintable():
+        raise ConfigurationError(f"{name}: has a character that cannot be printed")
+
+
+def _absolute(uri: str, name: str) -> SplitResult:
+    """The parts of an absolute URI without fragment, in ASCII and with a lower-case scheme (RFC 3986 section 4.3)."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        parts, port = SplitResult("", "", "", "", ""), None
+    is_clean = _URI.fullmatch(uri) and not _BROKEN_PERCENT.search(uri) and len(uri) <= MAX_LENGTH and port != 0
+    if not is_clean or not (parts.netloc or parts.path.strip("/")):
+        raise ConfigurationError(
+            f"{name} {uri!r}: expected an absolute URI without fragment, spaces or characters beyond ASCII"
+        )
+    return parts
+
+
+def _check_decoded(uri: str, parts: SplitResult) -> None:
+    """Refuse what only shows once percent-encoding is undone, however often it was done."""
+    path, query = _decoded(parts.path), _decoded(parts.query)
+    if any(segment in (".", "..") for segment in path.replace("\\", "/").split("/")):
+        raise ConfigurationError(f"redirect_uri {uri!r}: must not have dot segments")
+    if not (path + query).isprintable() or "\\" in path:
+        raise ConfigurationError(f"redirect_uri {uri!r}: must not have encoded control characters or backslashes")
+
+
+def _decoded(text: str) -> str:
+    while (decoded := unquote(text)) != text:
+        text = decoded
+    return text
+
+
+def _host(parts: SplitResult) -> str:
+    """The authority without its port, an IPv6 address still in its brackets."""
+    return re.sub(r":[0-9]*\Z", "", parts.netloc)

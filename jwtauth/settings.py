@@ -1,0 +1,189 @@
+"""Every setting with its unit: read once from `jwtauth.toml` and `JWTAUTH_*`, checked once, then frozen."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from jwtauth.errors import ConfigurationError
+
+FILE_NAME: Final = "jwtauth.toml"
+PREFIX: Final = "JWTAUTH_"
+FOLDER_VARIABLE: Final = "JWTAUTH_FOLDER"
+"""Names the folder of the settings file; it is no setting itself."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may decide. Durations are seconds, sizes are bytes unless the text says otherwise."""
+
+    issuer: str = "http://127.0.0.1:8000"
+    """The issuer identifier (RFC 8414 section 2), without trailing slash; every URL that the server hands out begins
+    with it, whatever the Host header says. Unless told, http://127.0.0.1 with the setting port. Changing it makes all
+    tokens issued before foreign."""
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: int = 8000
+    """The port to listen on."""
+    workers: int = 1
+    """Worker processes; one per core that you can spare."""
+    database: str = "jwtauth.db"
+    """The SQLite file, relative to the folder of the settings file."""
+    keys: str = "keys"
+    """The folder of signing keys and server.secret, relative to the folder of the settings file."""
+    default_realm: str = "default"
+    """The realm of a request that names no client, token or transaction."""
+    max_token_lifetime: int = 86_400
+    """No access token lives longer, in seconds; retired keys and revocations are kept by it. Do not lower it while
+    longer-lived tokens are alive."""
+    jwks_max_age: int = 300
+    """For how long verifiers may cache the JWKS, in seconds; a rotated key signs only after that time."""
+    access_token_algorithm: Literal["ES256", "RS256", "PS256", "EdDSA"] = "ES256"
+    """What signs access tokens; a key for it must exist (`jwtauth keys create`)."""
+    argon2_memory: int = 19_456
+    """Memory of one password hash, in KiB; more makes a stolen database slower to guess and a login slower."""
+    argon2_passes: int = 2
+    """Passes over that memory."""
+    password_threads: int = 2
+    """Password hashes that are computed at once in one worker."""
+    password_queue: int = 32
+    """Password hashes that may wait in one worker; one more is answered 503 with Retry-After."""
+    max_body: int = 65_536
+    """Longest request body that is read, in bytes; a longer one is answered 413."""
+    body_timeout: int = 10
+    """For how long a request's body may take to arrive, in seconds; a slower one is answered 408."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of reverse proxies; X-Forwarded-For counts only from these."""
+    log_format: Literal["human", "json"] = "human"
+    """How log lines look."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the issuer is a literal loopback address, where http is acceptable."""
+        return _is_loopback(self.issuer)
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """Settings together with the folder that their relative paths start from."""
+
+    settings: Settings
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.folder / self.settings.database
+
+    @property
+    def keys(self) -> Path:
+        """The keys folder."""
+        return self.folder / self.settings.keys
+
+
+def load(folder: Path, environ: Mapping[str, str] | None = None, **overrides: Any) -> Source:
+    """The settings of a folder: defaults, then `jwtauth.toml`, then `JWTAUTH_*`, then `overrides` (None is skipped).
+
+    Raises:
+        ConfigurationError: a key is unknown or a value is wrong; the message names it and what was expected.
+    """
+    values: dict[str, Any] = {}
+    path = folder / FILE_NAME
+    if path.exists():
+        values.update(_read_toml(path))
+    values.update(_read_environment(os.environ if environ is None else environ))
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    for name in values:
+        if name not in Settings.__struct_fields__:
+            raise ConfigurationError(_unknown(name))
+    values.setdefault("issuer", f"http://127.0.0.1:{values.get('port', Settings().port)}")
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as problem:
+        raise ConfigurationError(f"settings: {problem}") from None
+    _check(settings)
+    return Source(settings=settings, folder=folder)
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The settings as `JWTAUTH_*` variables, so that worker processes see what their parent decided."""
+    values = {name: getattr(settings, name) for name in Settings.__struct_fields__}
+    return {
+        PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
+        for name, value in values.items()
+    }
+
+
+def _check(settings: Settings) -> None:
+    """Refuse values that contradict each other or cannot work."""
+    _require(
+        _is_issuer(settings.issuer), "issuer: expected https://host[/path] without query, fragment or trailing slash"
+    )
+    for name in ("workers", "max_token_lifetime", "jwks_max_age", "argon2_passes", "password_threads", "max_body"):
+        _require(getattr(settings, name) > 0, f"{name}: expected a number above 0")
+    _require(0 <= settings.port <= 65_535, "port: expected 0 to 65535")
+    _require(settings.argon2_memory >= 8_192, "argon2_memory: expected at least 8192 KiB")
+    _require(settings.password_queue >= 0, "password_queue: expected 0 or more")
+    _require(settings.body_timeout > 0, "body_timeout: expected a number above 0")
+    for proxy in settings.trusted_proxies:
+        _require(_is_network(proxy), f"trusted_proxies: {proxy!r} is no address or network such as 10.0.0.0/8")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigurationError(f"setting {message}")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"{path}: is not TOML: {problem}") from None
+    except OSError as problem:
+        raise ConfigurationError(f"{path}: cannot be read: {problem.strerror}") from None
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in environ.items():
+        if name.startswith(PREFIX) and name != FOLDER_VARIABLE:
+            setting = name.removeprefix(PREFIX).lower()
+            is_list = setting == "trusted_proxies"
+            found[setting] = [part.strip() for part in value.split(",") if part.strip()] if is_list else value
+    return found
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, Settings.__struct_fields__, n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(Settings.__struct_fields__)}"
+    return f"setting {name}: is unknown{hint}"
+
+
+def _is_issuer(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_clean = not (parts.query or parts.fragment or parts.username) and not url.endswith("/")
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and is_clean
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

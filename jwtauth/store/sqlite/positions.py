@@ -1,0 +1,105 @@
+"""Status positions in SQLite: handing them out, denying them, and the denied ones in memory."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+from jwtauth.protocol.claims import GRACE_IN
+from jwtauth.protocol.records import Block, Client
+from jwtauth.protocol.status_list import LIST_SIZE, PositionSet
+from jwtauth.store.sqlite import sweep
+from jwtauth.store.sqlite.writer import Writer
+
+REBUILD_AFTER: Final = 10_000
+"""Revocations loaded one by one before the set in memory is built anew without those that were swept away."""
+
+
+class SqlitePositions:
+    """The port `Positions`."""
+
+    def __init__(self, reader: sqlite3.Connection, writer: Writer, *, max_token_lifetime: int) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._max_token_lifetime = max_token_lifetime
+        self._denied = PositionSet()
+        self._last_id = 0
+        self._loaded = 0
+        self._loaded_at_build = 0
+
+    async def take_block(self, client: Client, *, size: int, use_until: int, now: int) -> Block | None:
+        """See `Positions.take_block`."""
+
+        def work(connection: sqlite3.Connection) -> Block | None:
+            epoch = connection.execute(
+                "SELECT 1 FROM clients WHERE id = ? AND epoch = ? AND disabled_at IS NULL", (client.id, client.epoch)
+            ).fetchone()
+            if epoch is None:
+                return None
+            (position,) = connection.execute("SELECT next_position FROM state").fetchone()
+            if position % LIST_SIZE + size > LIST_SIZE:
+                position += LIST_SIZE - position % LIST_SIZE
+            connection.execute("UPDATE state SET next_position = ?", (position + size,))
+            connection.execute("INSERT INTO blocks VALUES (?, ?, ?, ?)", (position, size, client.id, use_until))
+            sweep.bite(connection, now=now, max_token_lifetime=self._max_token_lifetime)
+            return Block(position=position, size=size, use_until=use_until)
+
+        return await self._writer.run(work)
+
+    async def deny(self, position: int, *, now: int) -> bool:
+        """See `Positions.deny`."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute(
+                "UPDATE grants SET ended_at = ? WHERE position = ? AND ended_at IS NULL", (now, position)
+            )
+            if _is_in_denied_block(connection, position):
+                return False
+            sweep.bite(connection, now=now, max_token_lifetime=self._max_token_lifetime)
+            return deny(connection, [(position, 1, now)], max_token_lifetime=self._max_token_lifetime) == 1
+
+        return await self._writer.run(work)
+
+    def is_denied(self, position: int) -> bool:
+        """See `Positions.is_denied`."""
+        return position in self._denied
+
+    def load(self) -> None:
+        """Add what was denied since the last call to the set in memory."""
+        if self._loaded - self._loaded_at_build > max(REBUILD_AFTER, self._loaded_at_build):
+            self._denied, self._last_id, self._loaded = PositionSet(), 0, 0
+        is_build = self._last_id == 0
+        rows = self._reader.execute(
+            "SELECT id, position, size FROM revocations WHERE id > ? ORDER BY id", (self._last_id,)
+        ).fetchall()
+        for row_id, position, size in rows:
+            self._denied.add(position, size)
+            self._last_id = row_id
+        self._loaded += len(rows)
+        if is_build:
+            self._loaded_at_build = self._loaded
+
+
+def deny(connection: sqlite3.Connection, runs: Iterable[tuple[int, int, int]], *, max_token_lifetime: int) -> int:
+    """Deny runs of (position, size, last use) inside the caller's transaction; returns how many were new."""
+    added = 0
+    for position, size, last_use in runs:
+        cursor = connection.execute(
+            "INSERT INTO revocations (position, size, keep_until) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (position, size, last_use + max_token_lifetime + GRACE_IN),
+        )
+        added += cursor.rowcount
+    if added:
+        connection.execute("UPDATE state SET revocation_version = revocation_version + 1")
+    return added
+
+
+def _is_in_denied_block(connection: sqlite3.Connection, position: int) -> bool:
+    found = connection.execute(
+        """
+        SELECT 1 FROM (SELECT position, size FROM blocks WHERE position <= ?1 ORDER BY position DESC LIMIT 1) AS block
+          JOIN revocations USING (position, size)
+         WHERE ?1 < block.position + block.size
+        """,
+        (position,),
+    ).fetchall()
+    return bool(found)

@@ -1,0 +1,169 @@
+"""The one thread of a process that writes: all writes that wait become one transaction and one flush to the disk.
+
+Each write has a savepoint of its own, so a refused one takes nothing with it; an answer leaves only after the commit.
+"""
+
+import asyncio
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeVar
+
+from jwtauth.errors import Overloaded
+
+T = TypeVar("T")
+
+BATCH: Final = 256
+"""Most writes in one transaction."""
+
+BUSY_FOR: Final = 2.0
+"""For how long a lock held by another process is waited for, in seconds; then the writes are refused."""
+
+BACKLOG: Final = 4_096
+"""Most writes that may wait; one more is refused at once."""
+
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+
+class _Job:
+    """One write on its way through the thread."""
+
+    __slots__ = ("claim", "error", "future", "loop", "result", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.work = work
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.claim = threading.Lock()
+        """Taken once: by the thread when the write starts, or by a caller that gives up before."""
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def deliver(self) -> None:
+        if self.future.cancelled():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Writer:
+    """Runs writes in the order they came, in groups."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take over a connection; `close` closes it."""
+        connection.execute("PRAGMA busy_timeout = 0").fetchall()
+        self._connection = connection
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="jwtauth-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns, once its writes are on the disk.
+
+        A caller that is cancelled withdraws a write that has not started, and waits for one that has.
+
+        Raises:
+            Overloaded: the database stayed locked or could not write; nothing of this write was kept.
+        """
+        if self._queue.qsize() >= BACKLOG:
+            raise Overloaded("too many writes are waiting; try again")
+        job = _Job(work, asyncio.get_running_loop())
+        self._queue.put(job)
+        try:
+            result: T = await asyncio.shield(job.future)
+        except asyncio.CancelledError:
+            if not job.claim.acquire(blocking=False):
+                await asyncio.wait([job.future])
+                job.future.exception()  # nobody is left to hear of it
+            raise
+        return result
+
+    def close(self) -> None:
+        """Finish what waits, then close the connection."""
+        self._queue.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _work(self) -> None:
+        is_open = True
+        while is_open:
+            jobs, is_open = self._waiting()
+            jobs = [job for job in jobs if job.claim.acquire(blocking=False)]
+            if jobs:
+                self._commit(jobs)
+                _deliver(jobs)
+
+    def _waiting(self) -> tuple[list[_Job], bool]:
+        found: list[_Job] = []
+        job = self._queue.get()
+        while job is not None:
+            found.append(job)
+            if len(found) == BATCH:
+                return found, True
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return found, True
+        return found, False
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        try:
+            self._begin()
+            for job in jobs:
+                self._run(job)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as problem:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for job in jobs:
+                job.error = Overloaded(f"the database could not write: {_name(problem)}")
+
+    def _begin(self) -> None:
+        deadline = time.monotonic() + BUSY_FOR
+        pause = 0.0005
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as problem:
+                if _name(problem).startswith(_BUSY) and time.monotonic() < deadline:
+                    time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the waiting
+                    pause = min(pause * 2, 0.02)
+                    continue
+                raise
+            return
+
+    def _run(self, job: _Job) -> None:
+        self._connection.execute("SAVEPOINT one_write")
+        try:
+            job.result = job.work(self._connection)
+        except sqlite3.OperationalError:
+            raise
+        except Exception as problem:
+            self._connection.execute("ROLLBACK TO one_write")
+            job.error = problem
+        self._connection.execute("RELEASE one_write")
+
+
+def _deliver(jobs: list[_Job]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, group in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_deliver_here, group)
+        except RuntimeError:
+            continue  # the loop is closed: nobody waits any more
+
+
+def _deliver_here(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.deliver()
+
+
+def _name(problem: sqlite3.Error) -> str:
+    return getattr(problem, "sqlite_errorname", None) or type(problem).__name__

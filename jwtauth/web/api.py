@@ -1,0 +1,208 @@
+"""Machines' endpoints: which path and method leads to which story, and the one frame around all of them."""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Final
+
+from litestar.types import HTTPScope, Receive, Send
+from msgspec import Struct
+
+from jwtauth.endpoints import check_token, introspect, metadata, revoke, token, tokeninfo
+from jwtauth.endpoints.issuer import Issuer
+from jwtauth.endpoints.request import Request
+from jwtauth.endpoints.token import TokenAnswer
+from jwtauth.errors import InvalidRequest, OAuthError
+from jwtauth.observe.events import Event
+from jwtauth.observe.log import LOGGER
+from jwtauth.protocol.check_token import CheckedToken
+from jwtauth.protocol.introspection import Active, Inactive
+from jwtauth.protocol.tokeninfo import TokenInfo
+from jwtauth.web import asgi, errors
+from jwtauth.web.asgi import NO_STORE, BadHttp, Headers
+from jwtauth.web.errors import ErrorAnswer, Statuses
+
+Story = Callable[[Issuer, Request], Awaitable[object]]
+Document = Callable[[Issuer], bytes]
+
+
+class Where(Enum):
+    """Where an endpoint takes its parameters from."""
+
+    FORM = "form"
+    QUERY = "query"
+
+
+class Field(Struct, frozen=True):
+    """A parameter as the OpenAPI document describes it."""
+
+    name: str
+    description: str
+    is_required: bool = False
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """One endpoint that machines call: a story, how it is reached, and how it is described."""
+
+    path: str
+    method: str
+    story: Story
+    summary: str
+    fields: tuple[Field, ...]
+    gives: tuple[type[Struct], ...] = ()
+    """The types of its answer; none where the body is empty."""
+    parameters: Where = Where.FORM
+    authenticates_client: bool = True
+    statuses: Statuses = errors.STANDARD
+
+
+class Publication(Struct, frozen=True, kw_only=True):
+    """One document that anybody may read and keep for a while."""
+
+    path: str
+    document: Document
+    summary: str
+    content_type: bytes = b"application/json"
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/oauth/token",
+        method="POST",
+        story=token.answer,
+        gives=(TokenAnswer,),
+        summary="Obtain tokens (RFC 6749 section 3.2)",
+        fields=(
+            Field("grant_type", "client_credentials, password or refresh_token", is_required=True),
+            Field("scope", "scope values separated by spaces"),
+            Field("resource", "the resource server that the token is for (RFC 8707)"),
+            Field("username", "grant_type password only"),
+            Field("password", "grant_type password only"),
+            Field("refresh_token", "grant_type refresh_token only"),
+            Field("client_id", "where the client does not authenticate by HTTP Basic"),
+            Field("client_secret", "where the client does not authenticate by HTTP Basic"),
+        ),
+    ),
+    Endpoint(
+        path="/oauth/introspect",
+        method="POST",
+        story=introspect.answer,
+        gives=(Active, Inactive),
+        summary="Ask about a token (RFC 7662)",
+        fields=(Field("token", "the token to ask about", is_required=True), Field("token_type_hint", "not needed")),
+    ),
+    Endpoint(
+        path="/oauth/check_token",
+        method="POST",
+        story=check_token.answer,
+        gives=(CheckedToken,),
+        statuses=errors.SPRING,
+        summary="Ask about a token, in the form of Spring Security OAuth 2.x",
+        fields=(Field("token", "the token to check", is_required=True),),
+    ),
+    Endpoint(
+        path="/oauth/tokeninfo",
+        method="GET",
+        story=tokeninfo.answer,
+        gives=(TokenInfo,),
+        parameters=Where.QUERY,
+        authenticates_client=False,
+        summary="What a token says, for its holder",
+        fields=(Field("access_token", "the token, where it is not in the Authorization header"),),
+    ),
+    Endpoint(
+        path="/oauth/revoke",
+        method="POST",
+        story=revoke.answer,
+        summary="Revoke a token (RFC 7009)",
+        fields=(Field("token", "the token to revoke", is_required=True), Field("token_type_hint", "not needed")),
+    ),
+)
+
+PUBLICATIONS: Final = (
+    Publication(
+        path="/.well-known/jwks.json",
+        document=metadata.jwks,
+        content_type=b"application/jwk-set+json",
+        summary="The public keys (RFC 7517)",
+    ),
+    Publication(
+        path="/.well-known/oauth-authorization-server",
+        document=metadata.authorization_server,
+        summary="Discovery (RFC 8414)",
+    ),
+    Publication(
+        path="/.well-known/openid-configuration",
+        document=metadata.openid_configuration,
+        summary="Discovery (OpenID Connect Discovery 1.0)",
+    ),
+)
+
+NEVER_IN_QUERY: Final = frozenset(
+    {"client_id", "client_secret", "grant_type", "username", "password", "code", "refresh_token", "token"}
+)
+"""Parameters that would be written into every log on their way (RFC 6749 section 2.3.1)."""
+
+Handler = Callable[[HTTPScope, Receive, Send], Awaitable[None]]
+
+
+def endpoint_handler(issuer: Issuer, endpoint: Endpoint) -> Handler:
+    """The ASGI callable of an endpoint: read, tell the story, write; every refusal becomes its registered answer."""
+    max_body, body_timeout = issuer.settings.max_body, issuer.settings.body_timeout
+    takes_form = endpoint.parameters is Where.FORM
+
+    async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["method"] != endpoint.method:
+                raise BadHttp(405, f"method: expected {endpoint.method}", [(b"allow", endpoint.method.encode())])
+            request = await asgi.read(scope, receive, max_body=max_body, body_timeout=body_timeout)
+            if takes_form and request.query:
+                _refuse_secrets_in_query(request)
+            told = await endpoint.story(issuer, request)
+        except OAuthError as error:
+            await _refuse(issuer, send, error, endpoint)
+        except BadHttp as problem:
+            answer = ErrorAnswer("invalid_request", str(problem))
+            await asgi.write_json(send, problem.status, NO_STORE + problem.headers, answer)
+        except Exception:
+            LOGGER.exception("%s failed", endpoint.path)
+            answer = ErrorAnswer("server_error", "the server failed; nothing more is known to you, its log says more")
+            await asgi.write_json(send, 500, NO_STORE, answer)
+        else:
+            if told is None:
+                await asgi.write(send, 200, NO_STORE, b"")
+            else:
+                await asgi.write_json(send, 200, NO_STORE, told)
+
+    return handle
+
+
+def publication_handler(issuer: Issuer, publication: Publication) -> Handler:
+    """The ASGI callable of a document: bytes that were made before the request came."""
+    headers: Headers = [
+        (b"content-type", publication.content_type),
+        (b"cache-control", b"public, max-age=%d" % issuer.settings.jwks_max_age),
+        (b"access-control-allow-origin", b"*"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+    async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            answer = ErrorAnswer("invalid_request", "method: expected GET")
+            await asgi.write_json(send, 405, [*NO_STORE, (b"allow", b"GET, HEAD")], answer)
+            return
+        await asgi.write(send, 200, headers, publication.document(issuer))
+
+    return handle
+
+
+async def _refuse(issuer: Issuer, send: Send, error: OAuthError, endpoint: Endpoint) -> None:
+    status = errors.status_of(error, endpoint.statuses)
+    issuer.tell(Event(name="request.refused", at=issuer.now(), reason=f"{endpoint.path} {error.code}: {error}"))
+    headers = NO_STORE + errors.headers_of(error, status)
+    await asgi.write_json(send, status, headers, errors.answer(error))
+
+
+def _refuse_secrets_in_query(request: Request) -> None:
+    misplaced = NEVER_IN_QUERY.intersection(request.query)
+    if misplaced:
+        raise InvalidRequest(f"{min(misplaced)}: was sent in the query; send parameters in the form body")

@@ -1,0 +1,158 @@
+"""Reading a machine's request and writing its answer, as thinly as ASGI allows."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar.types import HTTPScope, Receive, Send
+
+from jwtauth.endpoints.request import Request
+from jwtauth.errors import InvalidRequest
+from jwtauth.protocol import parameters
+from jwtauth.protocol.parameters import Parameters
+
+MAX_PARAMETERS: Final = 64
+"""Most parameters in one query or form; OAuth needs a dozen."""
+
+FORM: Final = b"application/x-www-form-urlencoded"
+
+Headers = list[tuple[bytes, bytes]]
+
+NO_STORE: Final[Headers] = [
+    (b"cache-control", b"no-store"),
+    (b"pragma", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+"""What every answer to a machine carries that must not be kept (RFC 6749 section 5.1, SECURITY H-03)."""
+
+JSON: Final = (b"content-type", b"application/json")
+
+
+class BadHttp(Exception):
+    """The request cannot be read as HTTP means it; no OAuth error fits."""
+
+    def __init__(
+        self, status: Literal[400, 405, 408, 413, 415], description: str, headers: Headers | None = None
+    ) -> None:
+        super().__init__(description)
+        self.status = status
+        self.headers = headers or []
+
+
+async def read(scope: HTTPScope, receive: Receive, *, max_body: int, body_timeout: int) -> Request:
+    """The request with its form and query.
+
+    Raises:
+        BadHttp: too long, too slow, or no form.
+        InvalidRequest: a parameter is repeated or cannot be decoded.
+    """
+    authorization: tuple[str, ...] = ()
+    content_type, length = b"", b"0"
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization += (value.decode("latin-1"),)
+        elif name == b"content-type":
+            content_type = value
+        elif name == b"content-length":
+            length = value
+        elif name == b"transfer-encoding":
+            length = b"-1"
+    body = b""
+    if length != b"0":
+        body = await _read_body(receive, length, max_body=max_body, body_timeout=body_timeout)
+    if body and content_type.partition(b";")[0].strip().lower() != FORM:
+        raise BadHttp(415, "Content-Type: expected application/x-www-form-urlencoded")
+    return Request(
+        parameters=_parameters(body, "body"),
+        query=_parameters(scope["query_string"], "query"),
+        authorization=authorization,
+    )
+
+
+async def write(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+    """Send a whole answer."""
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def write_json(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], answer: object) -> None:
+    """Send an answer as JSON."""
+    await write(send, status, [JSON, *headers], _ENCODER.encode(answer))
+
+
+async def _read_body(receive: Receive, length: bytes, *, max_body: int, body_timeout: int) -> bytes:
+    if not length.lstrip(b"-").isdigit() or int(length) > max_body:
+        raise BadHttp(413, f"body: at most {max_body} bytes are read")
+    deadline = _Deadline(body_timeout)
+    try:
+        return await _collect(receive, max_body=max_body)
+    except asyncio.CancelledError:
+        if deadline.has_passed():
+            raise BadHttp(408, f"body: did not arrive within {body_timeout} seconds", _CLOSE) from None
+        raise
+    finally:
+        deadline.stop()
+
+
+async def _collect(receive: Receive, *, max_body: int) -> bytes:
+    chunks = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadHttp(400, "the client went away")
+        assert message["type"] == "http.request"
+        chunks += message["body"]
+        if len(chunks) > max_body:
+            raise BadHttp(413, f"body: at most {max_body} bytes are read", _CLOSE)
+        if not message.get("more_body"):
+            return bytes(chunks)
+
+
+class _Deadline:
+    """What `asyncio.timeout` does, for a fifth of its price: nearly every body is there before it is asked for."""
+
+    __slots__ = ("_expired", "_task", "_timer")
+
+    def __init__(self, seconds: int) -> None:
+        self._expired = False
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def has_passed(self) -> bool:
+        """Whether it was the deadline that cancelled the task; then the task goes on."""
+        if self._expired and self._task is not None:
+            self._task.uncancel()
+        return self._expired
+
+    def stop(self) -> None:
+        """Let go of the timer."""
+        self._timer.cancel()
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+def _parameters(encoded: bytes, where: str) -> Parameters:
+    if not encoded:
+        return {}
+    if b"%" in encoded and _BROKEN_PERCENT.search(encoded):
+        raise InvalidRequest(f"{where}: has a percent sign without two hexadecimal digits; encode it as %25")
+    try:
+        pairs = parse_qsl(
+            encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
+        )
+    except ValueError:
+        raise InvalidRequest(f"{where}: is not form-encoded UTF-8 of at most {MAX_PARAMETERS} parameters") from None
+    return parameters.read(pairs)
+
+
+_BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_CLOSE: Final[Headers] = [(b"connection", b"close")]
+_ENCODER: Final = msgspec.json.Encoder()

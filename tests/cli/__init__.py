@@ -1,0 +1,1 @@
+"""The command line, run against real files in an empty folder."""

@@ -1,0 +1,173 @@
+"""What all commands have in common: help, examples, JSON, exit codes, and how little they load."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import jwtauth.cli
+from jwtauth.cli.commands import COMMANDS, root
+
+LONG_RUNNING = ("serve", "dev")
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and group below, with the words that call it."""
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from commands(child, (*path, name))
+
+
+ALL = [pytest.param(path, command, id=" ".join(path) or "jwtauth") for path, command in commands(root)]
+
+
+class TestEveryCommand:
+    @pytest.mark.parametrize(("path", "command"), ALL)
+    def test_shows_an_example_that_calls_it(self, path: tuple[str, ...], command: click.Command) -> None:
+        result = CliRunner().invoke(root, [*path, "--help"], prog_name="jwtauth")
+        assert result.exit_code == 0
+        _, heading, examples = result.stdout.partition("Example:\n")
+        lines = [line.strip() for line in examples.splitlines() if line.strip()]
+        assert heading
+        assert lines
+        for line in lines:
+            assert line.startswith("jwtauth ")
+            assert all(word in line.split() for word in path)
+
+    @pytest.mark.parametrize(("path", "command"), ALL)
+    def test_explains_itself_and_its_options(self, path: tuple[str, ...], command: click.Command) -> None:
+        assert command.help
+        for option in command.params:
+            assert not isinstance(option, click.Option) or option.help, option.name
+
+    @pytest.mark.parametrize(("path", "command"), ALL)
+    def test_can_print_json(self, path: tuple[str, ...], command: click.Command) -> None:
+        if isinstance(command, click.Group) or path[0] in LONG_RUNNING:
+            return
+        assert "--json" in [flag for option in command.params for flag in option.opts]
+
+    @pytest.mark.parametrize(("path", "command"), ALL)
+    def test_takes_no_password_or_secret_as_an_argument(self, path: tuple[str, ...], command: click.Command) -> None:
+        for option in command.params:
+            is_flag = isinstance(option, click.Option) and option.is_flag
+            assert is_flag or not {"password", "secret"} & {word for flag in option.opts for word in flag.split("-")}
+
+
+class TestExitCodes:
+    def test_are_1_and_one_line_for_what_an_operator_can_mend(self, refused: Callable[..., str]) -> None:
+        assert "does not exist; run `jwtauth init`" in refused("client", "list")
+
+    def test_are_1_for_a_setting_that_is_unknown(self, folder: Path, refused: Callable[..., str]) -> None:
+        (folder / "jwtauth.toml").write_text("isuer = 'https://example.com'")
+        assert "did you mean issuer?" in refused("keys", "list")
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["nonsense"],
+            ["keys", "nonsense"],
+            ["keys", "rotate", "--nonsense"],
+            ["keys", "create", "--algorithm", "none"],
+            ["keys", "rotate", "--secret", "--algorithm", "ES256"],
+            ["realm", "change", "default"],
+            ["client", "change", "portal"],
+            ["client", "create", "portal", "--public", "--secret-stdin"],
+            ["client", "create", "portal", "--public", "--auth-method", "client_secret_post"],
+            ["user", "change", "alice"],
+            ["user", "create", "alice", "--role", "editor"],
+            ["user", "create", "alice", "--no-password", "--password-stdin"],
+            ["user", "change", "alice", "--password-prompt", "--password-stdin"],
+        ],
+    )
+    def test_are_2_for_a_usage_error(self, service: Callable[..., Result], arguments: list[str]) -> None:
+        result = service(*arguments)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr.startswith("Usage: jwtauth")
+
+    def test_are_2_for_a_folder_that_does_not_exist(self, tmp_path: Path) -> None:
+        assert CliRunner().invoke(root, ["--folder", str(tmp_path / "none"), "keys", "list"]).exit_code == 2
+
+
+class TestFolder:
+    def test_comes_from_the_environment(
+        self, service: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("JWTAUTH_FOLDER", str(folder))
+        result = CliRunner().invoke(root, ["keys", "list"])
+        assert result.exit_code == 0
+        assert "ES256" in result.stdout
+
+    def test_with_broken_settings_does_not_keep_help_from_being_shown(
+        self, run: Callable[..., Result], folder: Path
+    ) -> None:
+        (folder / "jwtauth.toml").write_text("= nonsense")
+        assert run("keys", "--help").exit_code == 0
+
+
+class TestMissingExtra:
+    @pytest.mark.parametrize("missing", ["click", "sqlite_utils", "argon2", "litestar"])
+    def test_is_one_line_that_says_what_to_install(self, missing: str) -> None:
+        program = f"import sys; sys.modules[{missing!r}] = None; import jwtauth.cli; jwtauth.cli.main()"
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert ended.returncode == 2
+        assert ended.stdout == ""
+        assert ended.stderr == (
+            "jwtauth: the command line needs the server's packages; run: pip install 'jwtauth[server]'\n"
+        )
+
+    def test_does_not_stop_an_installation_that_has_everything(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "argv", ["jwtauth", "--version"])
+        with pytest.raises(SystemExit) as ended:
+            jwtauth.cli.main()
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith("jwtauth")
+
+
+class TestStart:
+    @pytest.mark.parametrize("arguments", [["--help"], ["keys", "list"], ["client", "list"]])
+    def test_loads_no_web_framework_where_none_is_needed(
+        self, service: Callable[..., Result], folder: Path, arguments: list[str]
+    ) -> None:
+        program = (
+            "import sys\n"
+            "from jwtauth.cli.commands import root\n"
+            f"root.main({['--folder', str(folder), *arguments]!r}, standalone_mode=False)\n"
+            "assert 'jwtauth.cli.commands' in sys.modules\n"
+            "assert 'litestar' not in sys.modules and 'uvicorn' not in sys.modules\n"
+        )
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+
+    def test_finds_every_command_that_help_lists(self) -> None:
+        listed = CliRunner().invoke(root, ["--help"]).stdout
+        for name, lazy in COMMANDS.items():
+            assert f"\n  {name} " in listed
+            assert importlib.util.find_spec(lazy.target.partition(":")[0]) is not None
+
+
+class TestStats:
+    def test_counts_what_is_registered_and_what_of_it_is_disabled(
+        self, people: Callable[..., Result], read: Callable[..., Any]
+    ) -> None:
+        people("user", "disable", "alice")
+        assert read("stats") == {
+            "realms": 1,
+            "realms_disabled": 0,
+            "clients": 1,
+            "clients_disabled": 0,
+            "users": 1,
+            "users_disabled": 1,
+        }

@@ -1,0 +1,28 @@
+"""Fixtures that every test may use: a folder of an operator, and live servers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.home import Home
+from tests.support.live import LiveServer
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An initialised folder of the test's own."""
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., LiveServer]]:
+    """Start live servers on homes; all are stopped at the end of the test."""
+    with ExitStack() as running:
+
+        def start(home: Home, **options: Any) -> LiveServer:
+            return running.enter_context(LiveServer(home.path, **options))
+
+        yield start

@@ -1,0 +1,225 @@
+"""The refresh token grant: RFC 6749 section 6, RFC 9700 section 4.14, SECURITY group F."""
+
+from typing import Any
+
+import pytest
+
+from jwtauth.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError, UnauthorizedClient
+from jwtauth.protocol import refresh_token
+from jwtauth.protocol.records import AuthMethod, Client, Grant, GrantType, Pointer, User
+from jwtauth.protocol.refresh_token import EndGrant, KeepToken, Request, RetrySuccessor, Rotate, Verdict
+from tests.protocol import records
+from tests.protocol.records import NOW
+
+CURRENT = Pointer(grant_id=9, generation=3, secret_number=1)
+PREDECESSOR = Pointer(grant_id=9, generation=2, secret_number=1)
+OLDER = Pointer(grant_id=9, generation=1, secret_number=1)
+NOT_ISSUED = Pointer(grant_id=9, generation=4, secret_number=1)
+
+_UNSET: Any = object()
+
+
+def decide(
+    pointer: Pointer = CURRENT,
+    *,
+    client: Client | None = None,
+    grant: Grant | None = _UNSET,
+    user: User | None = _UNSET,
+    now: int = NOW,
+    **request: Any,
+) -> Verdict:
+    return refresh_token.decide(
+        Request(refresh_token="rt_...", **request),
+        client or records.client(),
+        records.grant() if grant is _UNSET else grant,
+        pointer,
+        records.user() if user is _UNSET else user,
+        now=now,
+    )
+
+
+def rotated(verdict: Verdict) -> Rotate:
+    assert isinstance(verdict, Rotate)
+    return verdict
+
+
+class TestTheCurrentToken:  # RFC 6749 section 6
+    def test_is_rotated(self) -> None:
+        assert isinstance(decide(CURRENT), Rotate)
+
+    def test_is_rotated_the_first_time_too(self) -> None:
+        verdict = decide(
+            Pointer(grant_id=9, generation=0, secret_number=1), grant=records.grant(generation=0, rotated_at=None)
+        )
+        assert isinstance(verdict, Rotate)
+
+    def test_earns_a_token_about_the_person_for_the_realm(self) -> None:
+        permission = rotated(decide()).permission
+        assert (permission.subject, permission.username, permission.uid) == ("u.ada", "ada", 42)
+        assert (permission.client_id, permission.audience) == ("player", ("https://music.example",))
+        assert (permission.scope, permission.lifetime_in) == (("read", "write"), 3_600)
+
+    def test_carries_the_roles_of_this_moment_in_the_clients_realm(self) -> None:
+        promoted = records.user(roles={"music": ("ROLE_EDITOR",), "films": ("ROLE_ADMIN",)})
+        assert rotated(decide(user=promoted)).permission.authorities == ("ROLE_EDITOR",)
+
+    def test_moves_its_successors_end_by_the_realms_refresh_token_in(self) -> None:
+        assert rotated(decide()).expires_at == NOW + 86_400
+
+    def test_never_moves_that_end_past_the_grants(self) -> None:
+        assert rotated(decide(grant=records.grant(ends_at=NOW + 5))).expires_at == NOW + 5
+
+    @pytest.mark.parametrize("renews", [True, False])
+    def test_renews_the_position_where_the_realm_says_so(self, renews: bool) -> None:
+        client = records.client(realm=records.realm(renews_position=renews))
+        assert rotated(decide(client=client)).renews_position is renews
+
+
+class TestTheOrderIsLaw:
+    """Ended, then owner, and only then reuse: what a stranger sends has no effect."""
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            pytest.param({"grant": None}, id="unknown"),
+            pytest.param({"grant": records.grant(ended_at=NOW - 1)}, id="ended"),
+            pytest.param({"grant": records.grant(client_id=2)}, id="another client's"),
+            pytest.param({"grant": records.grant(expires_at=NOW)}, id="expired this second"),
+            pytest.param({"user": None}, id="nobody's"),
+            pytest.param({"user": records.user(disabled_at=NOW - 1)}, id="a disabled person's"),
+            pytest.param({"user": records.user(roles={"films": ()})}, id="a former member's"),
+        ],
+    )
+    @pytest.mark.parametrize("pointer", [CURRENT, PREDECESSOR, OLDER, NOT_ISSUED])
+    def test_refuses_without_effect_whatever_the_generation(self, refused: dict[str, Any], pointer: Pointer) -> None:
+        with pytest.raises(InvalidGrant):
+            decide(pointer, **refused)
+
+    def test_refuses_a_generation_not_yet_issued_and_ends_nothing(self) -> None:
+        with pytest.raises(InvalidGrant):
+            decide(NOT_ISSUED)
+
+    def test_refuses_a_client_that_did_not_register_the_grant_before_all_else(self) -> None:
+        with pytest.raises(UnauthorizedClient):
+            decide(OLDER, client=records.client(grant_types=(GrantType.PASSWORD,)))
+
+    def test_says_the_same_to_everybody_who_is_refused(self) -> None:
+        messages = set()
+        for grant in (None, records.grant(ended_at=1), records.grant(client_id=2), records.grant(expires_at=NOW)):
+            with pytest.raises(InvalidGrant) as refusal:
+                decide(grant=grant)
+            messages.add(str(refusal.value))
+        assert len(messages) == 1
+
+    def test_accepts_until_the_last_second(self) -> None:
+        assert isinstance(decide(grant=records.grant(expires_at=NOW + 1)), Rotate)
+
+
+class TestReuse:  # RFC 9700 section 4.14.2
+    def test_of_an_older_generation_ends_the_grant(self) -> None:
+        assert decide(OLDER) == EndGrant()
+
+    def test_of_the_predecessor_after_the_window_ends_the_grant(self) -> None:
+        assert decide(PREDECESSOR, grant=records.grant(rotated_at=NOW - 3_600)) == EndGrant()
+
+    def test_ends_the_grant_before_scope_is_looked_at(self) -> None:
+        assert decide(OLDER, scope="admin") == EndGrant()
+
+
+class TestRetry:
+    """A response that was lost and is asked for again never logs anyone out."""
+
+    def test_of_the_direct_predecessor_gets_the_same_successor(self) -> None:
+        assert isinstance(decide(PREDECESSOR), RetrySuccessor)
+
+    @pytest.mark.parametrize(("ago", "is_retry"), [(0, True), (29, True), (30, False), (31, False)])
+    def test_counts_until_retry_in_seconds_after_the_rotation(self, ago: int, is_retry: bool) -> None:
+        verdict = decide(PREDECESSOR, grant=records.grant(rotated_at=NOW - ago))
+        assert isinstance(verdict, RetrySuccessor if is_retry else EndGrant)
+
+    @pytest.mark.parametrize("ago", [-3_600, -1, 0, 1])
+    def test_is_reuse_where_retry_in_is_zero_whatever_the_clock_did(self, ago: int) -> None:
+        strict = records.client(realm=records.realm(retry_in=0))
+        assert decide(PREDECESSOR, client=strict, grant=records.grant(rotated_at=NOW - ago)) == EndGrant()
+
+    def test_survives_a_worker_whose_clock_is_a_second_behind(self) -> None:
+        assert isinstance(decide(PREDECESSOR, grant=records.grant(rotated_at=NOW + 1)), RetrySuccessor)
+
+    def test_earns_what_the_rotation_earned(self) -> None:
+        retried = decide(PREDECESSOR, scope="read")
+        assert isinstance(retried, RetrySuccessor)
+        assert retried.permission == rotated(decide(CURRENT, scope="read")).permission
+
+
+class TestReusableTokens:
+    """A setting of confidential clients: the same token is answered and nothing is written."""
+
+    CLIENT = records.client(refresh_token_is_reusable=True)
+    GRANT = records.grant(generation=0, rotated_at=None)
+    TOKEN = Pointer(grant_id=9, generation=0, secret_number=1)
+
+    def test_are_kept(self) -> None:
+        assert isinstance(decide(self.TOKEN, client=self.CLIENT, grant=self.GRANT), KeepToken)
+
+    def test_are_refused_like_others_once_the_grant_ended(self) -> None:
+        with pytest.raises(InvalidGrant):
+            decide(self.TOKEN, client=self.CLIENT, grant=records.grant(generation=0, ended_at=NOW))
+
+    def test_leave_every_other_client_unaffected(self) -> None:
+        assert isinstance(decide(self.TOKEN, grant=self.GRANT), Rotate)
+
+    def test_end_the_grant_when_they_were_rotated_before_the_setting_changed(self) -> None:
+        assert decide(OLDER, client=self.CLIENT) == EndGrant()
+
+
+class TestScope:  # RFC 6749 section 6: must not include any scope not originally granted
+    @pytest.mark.parametrize(
+        ("asked", "granted"),
+        [
+            (None, ("read", "write")),
+            ("read", ("read",)),
+            ("write read", ("write", "read")),
+            ("read read", ("read",)),
+            (" ", ("read", "write")),
+        ],
+    )
+    def test_may_be_narrowed(self, asked: str | None, granted: tuple[str, ...]) -> None:
+        assert rotated(decide(scope=asked)).permission.scope == granted
+
+    @pytest.mark.parametrize("pointer", [CURRENT, PREDECESSOR])
+    def test_must_not_be_widened_and_the_token_stays_good(self, pointer: Pointer) -> None:
+        with pytest.raises(InvalidScope):
+            decide(pointer, scope="read admin")
+        assert not isinstance(decide(pointer), EndGrant)
+
+    def test_is_the_grants_even_where_the_client_may_ask_for_more_by_now(self) -> None:
+        generous = records.client(scope=("read", "write", "admin"))
+        with pytest.raises(InvalidScope):
+            decide(client=generous, scope="admin")
+
+
+class TestResource:  # RFC 8707 section 2.2
+    GRANT = records.grant(resources=("https://api.example", "https://files.example"))
+
+    def test_may_be_narrowed(self) -> None:
+        assert rotated(decide(grant=self.GRANT, resource=("https://files.example",))).permission.audience == (
+            "https://files.example",
+        )
+
+    def test_is_the_grants_where_none_is_asked_for(self) -> None:
+        assert rotated(decide(grant=self.GRANT)).permission.audience == self.GRANT.resources
+
+    def test_must_not_be_widened(self) -> None:
+        with pytest.raises(InvalidTarget):
+            decide(resource=("https://api.example",))
+
+
+class TestAnyClient:
+    @pytest.mark.parametrize("method", list(AuthMethod))
+    def test_may_refresh_however_it_authenticates(self, method: AuthMethod) -> None:
+        assert isinstance(decide(client=records.client(auth_method=method)), Rotate)
+
+    def test_gets_a_registered_code_for_every_refusal(self) -> None:
+        with pytest.raises(OAuthError) as refusal:
+            decide(grant=None)
+        assert refusal.value.code == "invalid_grant"

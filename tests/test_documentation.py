@@ -1,0 +1,93 @@
+"""Everything that can be set, called or answered is in the documentation, and what the README prints works."""
+
+import inspect
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from jwtauth import errors, settings
+from jwtauth.cli.commands import root
+from jwtauth.errors import OAuthError
+from jwtauth.settings import Settings
+from jwtauth.web.api import ENDPOINTS, PUBLICATIONS
+
+TOP = Path(__file__).parents[1]
+README = (TOP / "README.md").read_text(encoding="utf-8")
+CODES = sorted({error.code for _, error in inspect.getmembers(errors, inspect.isclass) if hasattr(error, "code")})
+
+
+def document(name: str) -> str:
+    return (TOP / "docs" / name).read_text(encoding="utf-8")
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    context = click.Context(group)
+    found = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found += commands(command, (*path, name)) if isinstance(command, click.Group) else [(*path, name)]
+    return found
+
+
+class TestDocumentation:
+    @pytest.mark.parametrize("name", Settings.__struct_fields__)
+    def test_names_every_setting_with_its_default(self, name: str) -> None:
+        (row,) = [line for line in document("settings.md").splitlines() if line.startswith(f"| `{name}` |")]
+        default = getattr(Settings(), name)
+        assert (f"`{default}`" if default != () else "(none)") in row
+
+    @pytest.mark.parametrize("path", [entry.path for entry in (*ENDPOINTS, *PUBLICATIONS)])
+    def test_names_every_endpoint(self, path: str) -> None:
+        assert f"| `{path}` |" in document("endpoints.md")
+
+    @pytest.mark.parametrize("code", CODES)
+    def test_names_every_error_code(self, code: str) -> None:
+        assert f"| `{code}` |" in document("endpoints.md")
+
+    @pytest.mark.parametrize("command", commands(root), ids=" ".join)
+    def test_names_every_command(self, command: tuple[str, ...]) -> None:
+        assert f"`jwtauth {' '.join(command)}" in document("cli.md")
+
+    def test_refusals_are_all_registered_codes(self) -> None:
+        assert all(
+            issubclass(kind, OAuthError)
+            for _, kind in inspect.getmembers(errors, inspect.isclass)
+            if hasattr(kind, "code")
+        )
+
+
+class TestReadme:
+    def test_links_lead_somewhere(self) -> None:
+        for target in re.findall(r"\]\(([^)#]+)\)", README):
+            assert (TOP / target).exists(), target
+
+    def test_has_one_line_to_run_and_one_line_to_test(self) -> None:
+        for mark in ("run", "tests"):
+            (block,) = re.findall(rf"<!-- {mark} -->\n```sh\n(.*?)```", README, re.DOTALL)
+            assert len(block.strip().splitlines()) == 1
+
+    def test_python_example_is_valid(self) -> None:
+        for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+            compile(block, "README.md", "exec")
+
+    def test_commands_for_real_use_work_in_the_printed_order(self, tmp_path: Path) -> None:
+        (block,) = re.findall(r"## Run it for real\n\n```sh\n(.*?)```", README, re.DOTALL)
+        lines = [shlex.split(line, comments=True) for line in block.strip().splitlines()]
+        assert [words[:2] for words in lines if "serve" in words] == [["jwtauth", "serve"]]
+        for program, *arguments in lines:
+            if arguments[0] != "serve":
+                assert program == "jwtauth"
+                typed = "a long password\na long password\n" if arguments[0] == "user" else None
+                done = CliRunner().invoke(root, ["--folder", str(tmp_path), *arguments], input=typed)
+                assert done.exit_code == 0, f"{arguments}: {done.output}"
+
+    def test_settings_example_is_accepted(self, tmp_path: Path) -> None:
+        (block,) = re.findall(r"```toml\n(.*?)```", document("settings.md"), re.DOTALL)
+        (tmp_path / settings.FILE_NAME).write_text(block, encoding="utf-8")
+        assert settings.load(tmp_path, {}).settings.issuer == tomllib.loads(block)["issuer"]
