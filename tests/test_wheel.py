@@ -47,7 +47,7 @@ class TestTheWheel:
 
     def test_runs_in_an_empty_environment(self, wheel: Path, tmp_path: Path) -> None:
         venv.create(tmp_path / "venv", with_pip=True)
-        python = tmp_path / "venv" / "bin" / "python"
+        python = str(tmp_path / "venv" / "bin" / "python")
         constraints = str(TOP / "constraints.txt")
         install = [python, "-m", "pip", "install", "-q", "-c", constraints, f"{wheel}[server]"]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
@@ -56,7 +56,7 @@ class TestTheWheel:
         assert done.returncode == 0, done.stderr
         port = free_port()
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("JWTAUTH_", "PYTHON"))}
-        command = [tmp_path / "venv" / "bin" / "jwtauth", "dev", "--port", str(port)]
+        command = [str(tmp_path / "venv" / "bin" / "jwtauth"), "dev", "--port", str(port)]
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as server:
             try:
                 assert wait_for(f"http://127.0.0.1:{port}/readyz", server)
@@ -68,7 +68,7 @@ class TestTheWheel:
 
     def test_says_in_one_line_what_is_missing_without_the_server_extra(self, wheel: Path, tmp_path: Path) -> None:
         venv.create(tmp_path / "venv", with_pip=True)
-        python = tmp_path / "venv" / "bin" / "python"
+        python = str(tmp_path / "venv" / "bin" / "python")
         subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", wheel], check=True, capture_output=True)
         done = subprocess.run([tmp_path / "venv" / "bin" / "jwtauth"], capture_output=True, text=True, check=False)
         assert done.returncode == 2

@@ -5,6 +5,7 @@ A file is written under another name, flushed to the disk and renamed, so that n
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -156,12 +157,15 @@ class KeyFolder:
         except OSError as problem:
             raise ConfigurationError(f"{path} cannot be written: {problem.strerror}") from None
         finally:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink()
 
 
 def _read_private(path: Path) -> bytes:
     if path.is_symlink():
         raise ConfigurationError(f"{path} is a symbolic link; put the file itself there")
+    if path.is_dir():
+        raise ConfigurationError(f"{path} is a folder; put the file itself there")
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:

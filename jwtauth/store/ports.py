@@ -29,7 +29,7 @@ class Failures(Struct, frozen=True):
 
 
 class Directory(Protocol):
-    """Realms, clients and users as they are now; clients and realms come from memory."""
+    """Realms, clients and users, as of the last `Store.refresh`; they come from memory where they were asked before."""
 
     async def client(self, client_id: str) -> Client | None:
         """The client of that client_id, disabled ones too."""

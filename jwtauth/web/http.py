@@ -5,6 +5,8 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from jwtauth.web.cork import Cork
+
 MAX_HEAD: Final = 32_768
 """Longest request line and header fields together, in bytes; tokeninfo's query fits with its token of 16 kB."""
 
@@ -21,8 +23,8 @@ class Http(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
-        super().connection_made(transport)
-        self._timer = self.loop.call_later(HEAD_TIMEOUT, transport.close)
+        super().connection_made(Cork(transport, self.loop))
+        self._timer = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""

@@ -1,5 +1,6 @@
 """Running the application: one process, or a supervisor with several workers (uvicorn)."""
 
+import gc
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -29,6 +30,8 @@ KEEP_ALIVE_IN: Final = 75
 BACKLOG: Final = 2_048
 """Connections that the system holds until a worker takes them."""
 
+GC_THRESHOLD: Final = 20_000
+"""New objects between two looks for garbage cycles; requests make hardly any, reference counts free the rest."""
 
 Announce = Callable[[Issuer], Awaitable[None]]
 
@@ -57,6 +60,7 @@ def run_here(source: Source, announce: Announce | None = None) -> None:
     log.configure(source.settings.log_format)
     issuer = assembly.open_issuer(source)
     server = _Server(uvicorn.Config(app.create(issuer), **_options(source)))
+    _settle()
     if announce is not None:
         server.announce = partial(announce, issuer)
     with suppress(SystemExit):  # uvicorn's way of saying that it could not listen
@@ -72,7 +76,9 @@ def worker() -> ASGIApp:
     """The application of one worker process, as uvicorn asks for it."""
     source = settings.load(Path(os.environ[FOLDER_VARIABLE]))
     log.configure(source.settings.log_format)
-    return app.create(assembly.open_issuer(source))
+    application = app.create(assembly.open_issuer(source))
+    _settle()
+    return application
 
 
 class _Server(uvicorn.Server):
@@ -84,6 +90,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self.announce is not None:
             await self.announce()
+
+
+def _settle() -> None:
+    """Spare the garbage collector what lives as long as the process: it would look at all of it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 def _options(source: Source) -> dict[str, Any]:

@@ -14,6 +14,13 @@ sizes = st.one_of(
     st.integers(1, 70), st.sampled_from([CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 5]), st.just(0)
 )
 
+# fmt: off
+MALFORMED = [
+    "", "-", "3", "3-", "-0", "3-x", "x-0", "3-0-0", "3--1", "+3-0", " 3-0", "3-0 ", "3-0\n", "3-٠", "٣-0",
+    "3_0-0", "03-0", "3-00", "3-01", "3-" + "9" * 5_000, "../3-0", "3-0/",
+]
+# fmt: on
+
 
 class TestName:
     @given(st.integers(0, 2**50), st.integers(0, 2**32))
@@ -36,32 +43,7 @@ class TestName:
 
     @pytest.mark.parametrize(
         "name",
-        # fmt: off
-        [
-            "",
-            "-",
-            "3",
-            "3-",
-            "-0",
-            "3-x",
-            "x-0",
-            "3-0-0",
-            "3--1",
-            "+3-0",
-            " 3-0",
-            "3-0 ",
-            "3-0\n",
-            "3-٠",
-            "٣-0",
-            "3_0-0",
-            "03-0",
-            "3-00",
-            "3-01",
-            "3-" + "9" * 5_000,
-            "../3-0",
-            "3-0/",
-        ],
-        # fmt: on
+        MALFORMED,
     )
     def test_that_is_malformed_stands_for_nothing(self, name: str) -> None:
         assert status_list.position_of(name, 0, epoch=3) is None

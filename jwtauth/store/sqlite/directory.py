@@ -1,13 +1,16 @@
-"""Realms, clients and users in SQLite, the clients with their realms remembered until something changes."""
+"""Realms, clients and users in SQLite, remembered until something about them changes."""
 
 import sqlite3
-from typing import Final
+from typing import Final, TypeVar
 
 from jwtauth.protocol.records import Client, User
 from jwtauth.store.sqlite import rows
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 REMEMBERED: Final = 10_000
-"""Clients held in memory; at the bound the one remembered first is forgotten."""
+"""Clients, and users, held in memory; at the bound the one remembered first is forgotten."""
 
 
 class SqliteDirectory:
@@ -16,6 +19,7 @@ class SqliteDirectory:
     def __init__(self, reader: sqlite3.Connection) -> None:
         self._reader = reader
         self._clients: dict[str, Client] = {}
+        self._users: dict[int, User] = {}
 
     async def client(self, client_id: str) -> Client | None:
         """See `Directory.client`."""
@@ -29,14 +33,15 @@ class SqliteDirectory:
         ).fetchall()
         if not found:
             return None
-        if len(self._clients) >= REMEMBERED:
-            del self._clients[next(iter(self._clients))]
-        client = self._clients[client_id] = rows.client(found[0])
-        return client
+        return _remember(self._clients, client_id, rows.client(found[0]))
 
     async def user(self, user_id: int) -> User | None:
         """See `Directory.user`."""
-        return self._user("users.id = ?", user_id)
+        known = self._users.get(user_id)
+        if known is not None:
+            return known
+        found = self._user("users.id = ?", user_id)
+        return found and _remember(self._users, user_id, found)
 
     async def user_named(self, username: str) -> User | None:
         """See `Directory.user_named`."""
@@ -45,6 +50,7 @@ class SqliteDirectory:
     def forget(self) -> None:
         """Read everything anew: something changed."""
         self._clients.clear()
+        self._users.clear()
 
     def _user(self, where: str, value: object) -> User | None:
         found = self._reader.execute(
@@ -52,3 +58,10 @@ class SqliteDirectory:
             (value,),
         ).fetchall()
         return rows.user(found[0]) if found else None
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> V:
+    if len(known) >= REMEMBERED:
+        del known[next(iter(known))]
+    known[key] = value
+    return value

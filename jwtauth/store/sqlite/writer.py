@@ -31,7 +31,7 @@ _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 class _Job:
     """One write on its way through the thread."""
 
-    __slots__ = ("claim", "error", "future", "loop", "result", "work")
+    __slots__ = ("claim", "error", "future", "is_delivered", "loop", "result", "work")
 
     def __init__(self, work: Callable[[sqlite3.Connection], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.work = work
@@ -41,8 +41,10 @@ class _Job:
         """Taken once: by the thread when the write starts, or by a caller that gives up before."""
         self.result: Any = None
         self.error: Exception | None = None
+        self.is_delivered = False
 
     def deliver(self) -> None:
+        self.is_delivered = True
         if self.future.cancelled():
             return
         if self.error is None:
@@ -50,14 +52,23 @@ class _Job:
         else:
             self.future.set_exception(self.error)
 
+    async def give_up(self) -> None:
+        """Withdraw the write if it has not started, else wait until it is over."""
+        if self.claim.acquire(blocking=False) or self.is_delivered:
+            return
+        self.future = self.loop.create_future()  # the one before was cancelled and can tell nothing any more
+        await asyncio.wait([self.future])
+        self.future.exception()  # nobody is left to hear of it
+
 
 class Writer:
-    """Runs writes in the order they came, in groups."""
+    """Runs writes in the order they came, in groups. Used from one event loop at a time."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Take over a connection; `close` closes it."""
         connection.execute("PRAGMA busy_timeout = 0").fetchall()
         self._connection = connection
+        self._turn: list[_Job] = []
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="jwtauth-writer", daemon=True)
         self._thread.start()
@@ -65,29 +76,37 @@ class Writer:
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns, once its writes are on the disk.
 
-        A caller that is cancelled withdraws a write that has not started, and waits for one that has.
+        The writes of one turn of the event loop go to the thread together: under load a group fills up by itself, and
+        when idle nothing waits. A caller that is cancelled withdraws a write that has not started, and waits for one
+        that has.
 
         Raises:
             Overloaded: the database stayed locked or could not write; nothing of this write was kept.
         """
-        if self._queue.qsize() >= BACKLOG:
+        if self._queue.qsize() + len(self._turn) >= BACKLOG:
             raise Overloaded("too many writes are waiting; try again")
         job = _Job(work, asyncio.get_running_loop())
-        self._queue.put(job)
+        if not self._turn:
+            job.loop.call_soon(self._hand_over)
+        self._turn.append(job)
         try:
-            result: T = await asyncio.shield(job.future)
+            result: T = await job.future
         except asyncio.CancelledError:
-            if not job.claim.acquire(blocking=False):
-                await asyncio.wait([job.future])
-                job.future.exception()  # nobody is left to hear of it
+            await job.give_up()
             raise
         return result
 
     def close(self) -> None:
         """Finish what waits, then close the connection."""
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
+
+    def _hand_over(self) -> None:
+        for job in self._turn:
+            self._queue.put(job)
+        self._turn.clear()
 
     def _work(self) -> None:
         is_open = True

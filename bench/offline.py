@@ -1,0 +1,81 @@
+"""W5: what a resource server pays to verify a token offline, held against the bare signature check of that token."""
+
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from msgspec import Struct
+
+from bench import rounds, wire
+from bench.proof import JWKS
+from bench.rounds import Spread
+from jwtauth.verifier import Verifier
+
+ROUNDS: Final = 15
+
+
+class Offline(Struct, frozen=True, kw_only=True):
+    """Microseconds of one check, and their ratios to the bare signature check."""
+
+    bare_us: Spread
+    verifier_us: Spread
+    pyjwt_us: Spread
+    verifier: Spread
+    pyjwt: Spread
+
+
+def measure(port: int, tokens: Sequence[str], *, issuer: str, audience: str) -> Offline:
+    """Verify the same ES256 tokens bare, with our verifier and with PyJWT, in turn."""
+    verifier = Verifier(issuer, audience)
+    key = jwt.PyJWKSet.from_json(wire.ask(port, JWKS).decode()).keys[0]
+    public = key.key
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    algorithm = ec.ECDSA(SHA256())
+    bare = [_bare(token) for token in tokens]
+
+    def check_bare() -> None:
+        for signature, signed in bare:
+            public.verify(signature, signed, algorithm)
+
+    def check_with_verifier() -> None:
+        for token in tokens:
+            verifier.verify(token)
+
+    def check_with_pyjwt() -> None:
+        for token in tokens:
+            jwt.decode(token, key, algorithms=["ES256"], audience=audience, issuer=issuer)
+
+    ways = (check_bare, check_with_verifier, check_with_pyjwt)
+    for way in ways:
+        way()
+    times: tuple[list[float], list[float], list[float]] = ([], [], [])
+    for _ in range(ROUNDS):
+        for way, taken in zip(ways, times, strict=True):
+            taken.append(_seconds(way) / len(tokens) * 1e6)
+    bare_us, verifier_us, pyjwt_us = times
+    return Offline(
+        bare_us=rounds.spread(bare_us),
+        verifier_us=rounds.spread(verifier_us),
+        pyjwt_us=rounds.spread(pyjwt_us),
+        verifier=rounds.alternate(verifier_us, bare_us),
+        pyjwt=rounds.alternate(pyjwt_us, bare_us),
+    )
+
+
+def _bare(token: str) -> tuple[bytes, bytes]:
+    """A token's signature in the form that OpenSSL reads, and what it signs."""
+    signed, _, encoded = token.rpartition(".")
+    raw = urlsafe_b64decode(encoded + "==")
+    r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
+    return encode_dss_signature(r, s), signed.encode("ascii")
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    began_at = time.perf_counter()
+    work()
+    return time.perf_counter() - began_at

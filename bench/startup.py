@@ -1,0 +1,37 @@
+"""How long it takes to start, with an initialised folder and from nothing."""
+
+from pathlib import Path
+from typing import Final
+
+from bench import rounds, server, wire
+from bench.folder import Folder
+from bench.rounds import Spread
+from bench.workloads import ISSUE
+
+STARTS: Final = 5
+"""How often each start is timed."""
+
+_DEV_TOKEN: Final = wire.post(
+    "/oauth/token", authorization=wire.basic("demo-service", "demo-secret"), grant_type="client_credentials"
+)
+
+
+def serve_in(folder: Folder, place: frozenset[int]) -> Spread:
+    """Seconds from the start of `jwtauth serve` to its first token."""
+    starts = (server.serve(folder.path, port=folder.port, place=place, readiness=ISSUE) for _ in range(STARTS))
+    return rounds.spread([_start(starting) for starting in starts])
+
+
+def dev_in(parent: Path, place: frozenset[int]) -> Spread:
+    """Seconds from the start of `jwtauth dev` in an empty folder to its first token."""
+    return rounds.spread([_dev(parent / f"dev-{number}", place) for number in range(STARTS)])
+
+
+def _dev(folder: Path, place: frozenset[int]) -> float:
+    folder.mkdir()
+    return _start(server.dev(folder, port=server.free_port(), place=place, readiness=_DEV_TOKEN))
+
+
+def _start(starting: server.Server) -> float:
+    with starting as started:
+        return started.started_in

@@ -1,0 +1,260 @@
+"""The keys folder: private to its owner, written whole or not at all (SECURITY S-08, S-09)."""
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jwtauth.errors import ConfigurationError
+from jwtauth.keyring import jws, rotation
+from jwtauth.keyring.folder import SECRET_FILE, KeyFile, KeyFolder, SecretFile, StoredSecret
+
+NOW = 1_800_000_000
+KEY = jws.generate("ES256")
+SECRETS = SecretFile(secrets=(StoredSecret(number=1, created_at=NOW, secret=b"s" * 32),))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> KeyFolder:
+    """A folder with one key and one secret."""
+    folder = KeyFolder(tmp_path / "keys")
+    folder.write_key(KEY, created_at=NOW, signs_at=NOW + 5)
+    folder.write_secrets(SECRETS)
+    return folder
+
+
+def key_path(folder: KeyFolder) -> Path:
+    return folder.path / f"ES256-{KEY.kid}.key.json"
+
+
+def secret_path(folder: KeyFolder) -> Path:
+    return folder.path / SECRET_FILE
+
+
+Read = Callable[[KeyFolder], object]
+FILES = pytest.mark.parametrize(
+    ("path_of", "read"), [(key_path, KeyFolder.read_keys), (secret_path, KeyFolder.read_secrets)], ids=["key", "secret"]
+)
+
+
+class TestWriting:
+    def test_a_key_reads_back(self, folder: KeyFolder) -> None:
+        ((record, key),) = folder.read_keys()
+        assert (record.kid, record.algorithm, record.created_at, record.signs_at) == (KEY.kid, "ES256", NOW, NOW + 5)
+        assert key.jwk == KEY.jwk
+
+    def test_secrets_read_back(self, folder: KeyFolder) -> None:
+        assert folder.read_secrets() == SECRETS
+
+    def test_makes_everything_private_whatever_the_umask(self, tmp_path: Path) -> None:
+        before = os.umask(0)
+        try:
+            folder = KeyFolder(tmp_path / "keys")
+            folder.write_secrets(SECRETS)
+            folder.write_key(KEY, created_at=NOW, signs_at=NOW)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(path.stat().st_mode) for path in folder.path.iterdir()} == {0o600}
+
+    def test_leaves_no_unfinished_file(self, folder: KeyFolder) -> None:
+        folder.write_secrets(SECRETS)
+        assert {path.name for path in folder.path.iterdir()} == {key_path(folder).name, SECRET_FILE}
+
+    def test_that_fails_keeps_the_old_file_and_leaves_no_other(
+        self, folder: KeyFolder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(handle: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(ConfigurationError, match="No space left on device"):
+            folder.write_secrets(SecretFile(secrets=()))
+        assert folder.read_secrets() == SECRETS
+        assert {path.name for path in folder.path.iterdir()} == {key_path(folder).name, SECRET_FILE}
+
+    def test_never_follows_a_link_laid_in_its_way(self, folder: KeyFolder, tmp_path: Path) -> None:
+        target = tmp_path / "target"
+        target.write_text("precious")
+        (folder.path / f".{SECRET_FILE}.{os.getpid()}").symlink_to(target)
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            folder.write_secrets(SecretFile(secrets=()))
+        assert target.read_text() == "precious"
+
+    def test_survives_what_a_killed_process_left(self, folder: KeyFolder) -> None:
+        (folder.path / f".{SECRET_FILE}.1").write_text("half of one")
+        (folder.path / ".ES256-x.key.json.1").write_text("half of one")
+        folder.write_secrets(SECRETS)
+        assert len(folder.read_keys()) == 1
+
+    def test_says_where_it_cannot_write(self, tmp_path: Path) -> None:
+        (tmp_path / "keys").write_text("a file")
+        with pytest.raises(ConfigurationError, match=r"keys.*cannot be written"):
+            KeyFolder(tmp_path / "keys").write_secrets(SECRETS)
+
+
+class TestReading:
+    @FILES
+    @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o666])
+    def test_refuses_a_file_that_others_may_touch(
+        self, folder: KeyFolder, path_of: Callable[[KeyFolder], Path], read: Read, mode: int
+    ) -> None:
+        path_of(folder).chmod(mode)
+        with pytest.raises(ConfigurationError, match=f"mode {mode:04o}.*run: chmod 600"):
+            read(folder)
+
+    @FILES
+    @pytest.mark.parametrize("mode", [0o600, 0o400])
+    def test_accepts_a_file_of_its_owner_alone(
+        self, folder: KeyFolder, path_of: Callable[[KeyFolder], Path], read: Read, mode: int
+    ) -> None:
+        path_of(folder).chmod(mode)
+        assert read(folder)
+
+    @FILES
+    def test_refuses_a_symbolic_link_even_to_a_private_file(
+        self, folder: KeyFolder, tmp_path: Path, path_of: Callable[[KeyFolder], Path], read: Read
+    ) -> None:
+        path = path_of(folder)
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(ConfigurationError, match="symbolic link"):
+            read(folder)
+
+    @FILES
+    def test_refuses_a_dangling_link(
+        self, folder: KeyFolder, tmp_path: Path, path_of: Callable[[KeyFolder], Path], read: Read
+    ) -> None:
+        path = path_of(folder)
+        path.unlink()
+        path.symlink_to(tmp_path / "nowhere")
+        with pytest.raises(ConfigurationError, match="symbolic link"):
+            read(folder)
+
+    @FILES
+    @pytest.mark.parametrize(
+        "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"kid": 5}', b'{"secrets": [{"number": "x"}]}']
+    )
+    def test_refuses_a_damaged_file_and_names_it(
+        self, folder: KeyFolder, path_of: Callable[[KeyFolder], Path], read: Read, content: bytes
+    ) -> None:
+        path_of(folder).write_bytes(content)
+        with pytest.raises(ConfigurationError, match=f"{path_of(folder).name} is damaged"):
+            read(folder)
+
+    @FILES
+    def test_refuses_a_file_cut_short(
+        self, folder: KeyFolder, path_of: Callable[[KeyFolder], Path], read: Read
+    ) -> None:
+        path = path_of(folder)
+        path.write_bytes(path.read_bytes()[:-20])
+        with pytest.raises(ConfigurationError, match="is damaged"):
+            read(folder)
+
+    @FILES
+    def test_refuses_a_folder_in_the_place_of_a_file(
+        self, folder: KeyFolder, path_of: Callable[[KeyFolder], Path], read: Read
+    ) -> None:
+        path_of(folder).unlink()
+        path_of(folder).mkdir(mode=0o700)
+        with pytest.raises(ConfigurationError, match="is a folder"):
+            read(folder)
+
+
+class TestAKeyFile:
+    def test_must_have_the_kid_of_its_key(self, folder: KeyFolder) -> None:
+        path = key_path(folder)
+        path.write_text(path.read_text().replace(KEY.kid, "another-kid"))
+        with pytest.raises(ConfigurationError, match="kid is not that of the key"):
+            folder.read_keys()
+
+    @pytest.mark.parametrize("algorithm", ["RS256", "EdDSA", "HS256", "none"])
+    def test_must_have_the_algorithm_of_its_key(self, folder: KeyFolder, algorithm: str) -> None:
+        path = key_path(folder)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "algorithm": algorithm}))
+        with pytest.raises(ConfigurationError, match="is not a key for"):
+            folder.read_keys()
+
+    def test_must_hold_a_private_key(self, folder: KeyFolder) -> None:
+        path = key_path(folder)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "private_key": "-----BEGIN NONSENSE-----"}))
+        with pytest.raises(ConfigurationError, match="PKCS #8") as refusal:
+            folder.read_keys()
+        assert "NONSENSE" not in str(refusal.value)
+
+    def test_must_hold_nothing_else(self, folder: KeyFolder) -> None:
+        path = key_path(folder)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "note": "x"}))
+        with pytest.raises(ConfigurationError, match="is damaged"):
+            folder.read_keys()
+
+    def test_that_another_process_just_removed_is_no_fault(
+        self, folder: KeyFolder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An emergency rotation deletes keys while every worker reads the folder."""
+        gone = folder.path / "ES256-gone.key.json"
+        monkeypatch.setattr(Path, "glob", lambda path, pattern: [gone, key_path(folder)])
+        assert [key.kid for _, key in folder.read_keys()] == [KEY.kid]
+
+    def test_is_gone_once_it_is_removed(self, folder: KeyFolder) -> None:
+        ((record, _),) = folder.read_keys()
+        folder.remove_key(record)
+        folder.remove_key(record)
+        assert folder.read_keys() == []
+
+
+class TestMissing:
+    def test_folder_says_what_to_do(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="run `jwtauth init`"):
+            KeyFolder(tmp_path / "none").read_keys()
+
+    def test_secrets_are_never_silently_regenerated(self, folder: KeyFolder) -> None:
+        secret_path(folder).unlink()
+        with pytest.raises(ConfigurationError, match="restore it from the backup"):
+            folder.read_secrets()
+        assert not secret_path(folder).exists()
+
+    def test_numbers_are_a_fault_too(self, folder: KeyFolder) -> None:
+        folder.write_secrets(SecretFile(secrets=()))
+        with pytest.raises(ConfigurationError, match="holds no secret; restore"):
+            folder.read_secrets()
+
+
+class TestStamp:
+    def test_stays_while_nothing_changes(self, folder: KeyFolder) -> None:
+        before = folder.stamp()
+        folder.read_keys()
+        (folder.path / "README.md").write_text("x")
+        assert folder.stamp() == before
+
+    def test_moves_when_a_file_is_added_replaced_or_removed(self, folder: KeyFolder) -> None:
+        seen = [folder.stamp()]
+        record = folder.write_key(jws.generate("EdDSA"), created_at=NOW, signs_at=NOW)
+        seen.append(folder.stamp())
+        folder.write_secrets(SECRETS)
+        seen.append(folder.stamp())
+        folder.remove_key(record)
+        seen.append(folder.stamp())
+        assert len(set(seen)) == 4
+
+    def test_of_a_missing_folder_is_empty(self, tmp_path: Path) -> None:
+        assert KeyFolder(tmp_path / "none").stamp() == ()
+
+
+class TestWhatIsPrinted:
+    def test_never_holds_anything_private(self, folder: KeyFolder) -> None:
+        """SECURITY S-09."""
+        ((record, key),) = folder.read_keys()
+        assert "PRIVATE" not in repr(key)
+        assert not hasattr(record.dates(), "private_key")
+
+
+def test_a_fresh_folder_passes_its_own_checks(tmp_path: Path) -> None:
+    folder = KeyFolder(tmp_path / "keys")
+    rotation.create_secret(folder, now=NOW)
+    created = rotation.create_key(folder, "EdDSA", now=NOW)
+    assert isinstance(created, KeyFile)
+    assert [record for record, _ in folder.read_keys()] == [created]
