@@ -35,6 +35,10 @@ bench *arguments:
 bench-scale *arguments:
     {{python}} -m bench.scale {{arguments}}
 
+# The same work on the servers that one would otherwise pick, each installed into a scratch folder
+bench-peers *arguments:
+    {{python}} -m bench.peers {{arguments}}
+
 # Publish a successor of the signing key; it signs once every cached JWKS has expired
 rotate-keys *arguments:
     {{python}} -m jwtauth keys rotate {{arguments}}
