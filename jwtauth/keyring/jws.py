@@ -8,6 +8,7 @@ import json
 from base64 import urlsafe_b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
@@ -84,16 +85,11 @@ class VerifyingKey:
             raise InvalidToken(f"the key does not fit its algorithm: {_KINDS}")
         self.kid = kid
         self.algorithm: str = algorithm
-        self._key = key.key
-        self._primitive = get_algorithm_by_name(algorithm)
+        self._verifies = _verification(algorithm, key.key)
 
     def verify(self, signed: Signed) -> bool:
         """Whether this key made the signature, and under its own algorithm."""
-        if signed.header.alg != self.algorithm:
-            return False
-        if isinstance(self._key, ec.EllipticCurvePublicKey):
-            return _es256_verifies(self._key, signed)
-        return bool(self._primitive.verify(signed.signing_input, self._key, signed.signature))
+        return signed.header.alg == self.algorithm and self._verifies(signed.signing_input, signed.signature)
 
 
 class SigningKey:
@@ -108,8 +104,8 @@ class SigningKey:
         _require_kind(algorithm, private_key)
         self.algorithm = algorithm
         self._private_key = private_key
-        self._primitive = get_algorithm_by_name(algorithm)
-        public = self._primitive.to_jwk(private_key.public_key(), as_dict=True)
+        self._signature = _signing(algorithm, private_key)
+        public = get_algorithm_by_name(algorithm).to_jwk(private_key.public_key(), as_dict=True)
         members = {name: value for name, value in public.items() if name in ("kty", "crv", "x", "y", "n", "e")}
         self.kid = thumbprint(members)
         self.jwk: dict[str, str] = {**members, "use": "sig", "alg": algorithm, "kid": self.kid}
@@ -125,11 +121,6 @@ class SigningKey:
             )
         signing_input = header + b"." + _encode(payload)
         return (signing_input + b"." + _encode(self._signature(signing_input))).decode("ascii")
-
-    def _signature(self, signing_input: bytes) -> bytes:
-        if isinstance(self._private_key, ec.EllipticCurvePrivateKey):
-            return _es256(self._private_key, signing_input)
-        return self._primitive.sign(signing_input, self._private_key)
 
     def pem(self) -> str:
         """The private key as PKCS #8 PEM, for the keys folder only."""
@@ -195,23 +186,38 @@ def thumbprint(jwk: dict[str, Any]) -> str:
     return _encode(sha256(canonical.encode()).digest()).decode("ascii")
 
 
-def _es256(private_key: ec.EllipticCurvePrivateKey, signing_input: bytes) -> bytes:
-    """R and S side by side (RFC 7518 section 3.4): what PyJWT does, without making its ECDSA object anew each time."""
-    r, s = decode_dss_signature(private_key.sign(signing_input, _ECDSA_SHA256))
-    return r.to_bytes(_P256_BYTES, "big") + s.to_bytes(_P256_BYTES, "big")
+def _signing(algorithm: str, private_key: PrivateKey) -> Callable[[bytes], bytes]:
+    """How a key signs. For ES256 what PyJWT does, without making its ECDSA object anew each time."""
+    if not isinstance(private_key, ec.EllipticCurvePrivateKey):
+        primitive = get_algorithm_by_name(algorithm)
+        return lambda signing_input: primitive.sign(signing_input, private_key)
+    sign = private_key.sign
+
+    def es256(signing_input: bytes) -> bytes:
+        r, s = decode_dss_signature(sign(signing_input, _ECDSA_SHA256))
+        return r.to_bytes(_P256_BYTES, "big") + s.to_bytes(_P256_BYTES, "big")  # RFC 7518 section 3.4
+
+    return es256
 
 
-def _es256_verifies(public_key: ec.EllipticCurvePublicKey, signed: Signed) -> bool:
-    """The counterpart of `_es256`."""
-    signature = signed.signature
-    if len(signature) != 2 * _P256_BYTES:
-        return False
-    r, s = int.from_bytes(signature[:_P256_BYTES], "big"), int.from_bytes(signature[_P256_BYTES:], "big")
-    try:
-        public_key.verify(encode_dss_signature(r, s), signed.signing_input, _ECDSA_SHA256)
-    except InvalidSignature:
-        return False
-    return True
+def _verification(algorithm: str, public_key: Any) -> Callable[[bytes, bytes], bool]:
+    """How a key checks a signature; the counterpart of `_signing`."""
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
+        primitive = get_algorithm_by_name(algorithm)
+        return lambda signing_input, signature: bool(primitive.verify(signing_input, public_key, signature))
+    verify = public_key.verify
+
+    def es256(signing_input: bytes, signature: bytes) -> bool:
+        if len(signature) != 2 * _P256_BYTES:
+            return False
+        r, s = int.from_bytes(signature[:_P256_BYTES], "big"), int.from_bytes(signature[_P256_BYTES:], "big")
+        try:
+            verify(encode_dss_signature(r, s), signing_input, _ECDSA_SHA256)
+        except InvalidSignature:
+            return False
+        return True
+
+    return es256
 
 
 def _require_kind(algorithm: str, private_key: PrivateKey) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from jwtauth.web.asgi import WHOLE
 from jwtauth.web.cork import Cork
 
 MAX_HEAD: Final = 32_768
@@ -66,7 +67,15 @@ class Http(HttpToolsProtocol):
             raise ValueError("the request's head is too long")
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """The request is there as a whole; mostly before the application looks at it."""
+        self.scope["extensions"] = _WHOLE
+        super().on_message_complete()
+
     def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+_WHOLE: Final[dict[str, dict[object, object]]] = {WHOLE: {}}

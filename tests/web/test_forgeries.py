@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt import PyJWK
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from jwt import PyJWK, get_algorithm_by_name
 
 from jwtauth.keyring import jws
 from jwtauth.keyring.folder import KeyFolder
@@ -69,7 +69,8 @@ def encode(value: Any) -> str:
 def sign(key: SigningKey, header: Any, claims: Any) -> str:
     """A JWS with any header; `SigningKey` itself would write its own."""
     signing_input = f"{encode(header)}.{encode(claims)}"
-    return f"{signing_input}.{b64(key._primitive.sign(signing_input.encode(), key._private_key))}"
+    private_key = load_pem_private_key(key.pem().encode(), password=None)
+    return f"{signing_input}.{b64(get_algorithm_by_name('ES256').sign(signing_input.encode(), private_key))}"
 
 
 def pem(bench: Bench) -> bytes:
