@@ -32,7 +32,7 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory, parallelism=1)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="jwtauth-argon2")
         self._room = threads + queue
-        self._dummy = ""
+        self._dummy = self._pool.submit(self.hash, "")
         self._key = os.urandom(32)
         self._verified: dict[bytes, None] = {}
 
@@ -84,10 +84,8 @@ class Passwords:
             self._room += 1
 
     def _verify(self, stored: str | None, password: str) -> bool:
-        if stored is None and not self._dummy:
-            self._dummy = self.hash("")
         try:
-            return self._hasher.verify(stored or self._dummy, password) and stored is not None
+            return self._hasher.verify(stored or self._dummy.result(), password) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 

@@ -61,6 +61,8 @@ class Publication(Struct, frozen=True, kw_only=True):
     path: str
     document: Document
     summary: str
+    is_constant: bool = True
+    """Whether it depends on settings only; then it is made once."""
     content_type: bytes = b"application/json"
 
 
@@ -122,6 +124,7 @@ PUBLICATIONS: Final = (
     Publication(
         path="/.well-known/jwks.json",
         document=metadata.jwks,
+        is_constant=False,
         content_type=b"application/jwk-set+json",
         summary="The public keys (RFC 7517)",
     ),
@@ -138,9 +141,20 @@ PUBLICATIONS: Final = (
 )
 
 NEVER_IN_QUERY: Final = frozenset(
-    {"client_id", "client_secret", "grant_type", "username", "password", "code", "refresh_token", "token"}
+    {
+        "client_id",
+        "client_secret",
+        "grant_type",
+        "username",
+        "password",
+        "code",
+        "refresh_token",
+        "token",
+        "scope",
+        "resource",
+    }
 )
-"""Parameters that would be written into every log on their way (RFC 6749 section 2.3.1)."""
+"""Parameters that would be written into every log on their way (RFC 6749 section 2.3.1), or silently not be heeded."""
 
 Handler = Callable[[HTTPScope, Receive, Send], Awaitable[None]]
 
@@ -178,6 +192,7 @@ def endpoint_handler(issuer: Issuer, endpoint: Endpoint) -> Handler:
 
 def publication_handler(issuer: Issuer, publication: Publication) -> Handler:
     """The ASGI callable of a document: bytes that were made before the request came."""
+    constant = publication.document(issuer) if publication.is_constant else None
     headers: Headers = [
         (b"content-type", publication.content_type),
         (b"cache-control", b"public, max-age=%d" % issuer.settings.jwks_max_age),
@@ -190,7 +205,7 @@ def publication_handler(issuer: Issuer, publication: Publication) -> Handler:
             answer = ErrorAnswer("invalid_request", "method: expected GET")
             await asgi.write_json(send, 405, [*NO_STORE, (b"allow", b"GET, HEAD")], answer)
             return
-        await asgi.write(send, 200, headers, publication.document(issuer))
+        await asgi.write(send, 200, headers, publication.document(issuer) if constant is None else constant)
 
     return handle
 

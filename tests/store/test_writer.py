@@ -327,3 +327,23 @@ class TestClosing:
         asyncio.run(work())
         assert bench.notes() == [0, 1, 2, 3]
         bench.foreign.close()
+
+    def test_refuses_writes_that_come_later(self, tmp_path: Path) -> None:
+        bench = Bench(tmp_path / "closed.db")
+        bench.writer.close()
+        with pytest.raises(Overloaded, match="stopping"):
+            asyncio.run(bench.writer.run(write(1)))
+        bench.foreign.close()
+
+
+class TestAnUnexpectedFailure:
+    def test_answers_everybody_and_leaves_the_thread_alive(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        def break_down() -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(bench.writer, "_begin", break_down)
+        with pytest.raises(Overloaded, match="MemoryError"):
+            asyncio.run(bench.writer.run(write(1)))
+        monkeypatch.undo()
+        asyncio.run(bench.writer.run(write(2)))
+        assert bench.notes() == [2]

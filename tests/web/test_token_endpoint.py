@@ -363,6 +363,12 @@ class TestQuery:  # SECURITY C-05
         assert name in response.json()["error_description"]
         assert "a-value-that-no-log-may-see" not in response.text + site.server.log.read_text()
 
+    @pytest.mark.parametrize("name", ["scope", "resource"])
+    def test_is_no_place_for_what_would_not_be_heeded(self, site: Site, name: str) -> None:
+        with site.writing_nothing():
+            response = site.post(f"/oauth/token?{name}=read", MACHINE)
+        assert_refused(response, 400, "invalid_request")
+
     def test_alone_is_never_enough(self, site: Site) -> None:
         with site.writing_nothing():
             query = f"grant_type=client_credentials&client_id=service&client_secret={SECRET}"

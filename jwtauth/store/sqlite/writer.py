@@ -69,6 +69,7 @@ class Writer:
         connection.execute("PRAGMA busy_timeout = 0").fetchall()
         self._connection = connection
         self._turn: list[_Job] = []
+        self._is_closed = False
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="jwtauth-writer", daemon=True)
         self._thread.start()
@@ -83,6 +84,8 @@ class Writer:
         Raises:
             Overloaded: the database stayed locked or could not write; nothing of this write was kept.
         """
+        if self._is_closed:
+            raise Overloaded("the service is stopping; try again")
         if self._queue.qsize() + len(self._turn) >= BACKLOG:
             raise Overloaded("too many writes are waiting; try again")
         job = _Job(work, asyncio.get_running_loop())
@@ -98,6 +101,7 @@ class Writer:
 
     def close(self) -> None:
         """Finish what waits, then close the connection."""
+        self._is_closed = True
         self._hand_over()
         self._queue.put(None)
         self._thread.join()
@@ -136,7 +140,7 @@ class Writer:
             for job in jobs:
                 self._run(job)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as problem:
+        except Exception as problem:  # whatever it is, somebody waits for an answer and the thread must go on
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             for job in jobs:
@@ -184,5 +188,5 @@ def _deliver_here(jobs: list[_Job]) -> None:
         job.deliver()
 
 
-def _name(problem: sqlite3.Error) -> str:
+def _name(problem: Exception) -> str:
     return getattr(problem, "sqlite_errorname", None) or type(problem).__name__
