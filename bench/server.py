@@ -60,13 +60,12 @@ class Server:
         began_at = time.perf_counter()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._arguments, stdout=log, stderr=log, env=environment)
-        cores.pin(self.pid, self._place)
-        while not self._answers():
-            is_late = time.perf_counter() > began_at + START_WITHIN_IN
-            if is_late or self._process.poll() is not None:
-                self.stop()
-                raise AssertionError(f"the server did not start:\n{self._log.read_text()}")
-            time.sleep(POLL_IN)
+        try:
+            cores.pin(self.pid, self._place)
+            self._wait(began_at)
+        except BaseException:
+            self.stop()
+            raise
         self.started_in = time.perf_counter() - began_at
         return self
 
@@ -103,11 +102,20 @@ class Server:
     ) -> None:
         self.stop()
 
+    def _wait(self, began_at: float) -> None:
+        assert self._process is not None
+        while not self._answers():
+            is_waiting = self._process.poll() is None and time.perf_counter() < began_at + START_WITHIN_IN
+            assert is_waiting, f"the server did not start:\n{self._log.read_text()}"
+            time.sleep(POLL_IN)
+
     def _answers(self) -> bool:
         try:
             wire.ask(self.port, self._readiness)
         except OSError:
             return False
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}\n{self._log.read_text()}") from None
         return True
 
 

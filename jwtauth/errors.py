@@ -29,10 +29,12 @@ class InvalidClient(OAuthError):
 
     code = "invalid_client"
 
-    def __init__(self, description: str, *, by_basic: bool = False) -> None:
+    def __init__(self, description: str, *, by_basic: bool = False, reason: str = "") -> None:
         super().__init__(description)
         self.by_basic = by_basic
         """Whether the client tried HTTP Basic: then the answer must carry WWW-Authenticate."""
+        self.reason = reason
+        """What really was wrong, for the operator's log only."""
 
 
 class InvalidGrant(OAuthError):
@@ -74,6 +76,11 @@ class InvalidToken(OAuthError):
 class ExpiredToken(InvalidToken):
     """The access token was good once (RFC 6750 section 3.1)."""
 
+    def __init__(self, description: str, *, client_id: str = "") -> None:
+        super().__init__(description)
+        self.client_id = client_id
+        """Whose token it was."""
+
 
 class InsufficientScope(OAuthError):
     """The access token is good but lacks a scope (RFC 6750 section 3.1)."""
@@ -84,12 +91,6 @@ class InsufficientScope(OAuthError):
         super().__init__(description)
         self.scope = scope
         """What the request would have needed, space-separated."""
-
-
-class UnsupportedTokenType(OAuthError):
-    """Tokens of this kind cannot be revoked here (RFC 7009 section 2.2.1)."""
-
-    code = "unsupported_token_type"
 
 
 class TooManyAttempts(OAuthError):

@@ -4,7 +4,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -37,8 +37,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The SQLite file, relative to the folder of the settings file."""
     keys: str = "keys"
     """The folder of signing keys and server.secret, relative to the folder of the settings file."""
-    default_realm: str = "default"
-    """The realm of a request that names no client, token or transaction."""
     max_token_lifetime: int = 86_400
     """No access token lives longer, in seconds; retired keys and revocations are kept by it. Do not lower it while
     longer-lived tokens are alive."""
@@ -58,8 +56,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Longest request body that is read, in bytes; a longer one is answered 413."""
     body_timeout: int = 10
     """For how long a request's body may take to arrive, in seconds; a slower one is answered 408."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks of reverse proxies; X-Forwarded-For counts only from these."""
     log_format: Literal["human", "json"] = "human"
     """How log lines look."""
 
@@ -93,6 +89,7 @@ def load(folder: Path, environ: Mapping[str, str] | None = None, **overrides: An
         ConfigurationError: a key is unknown or a value is wrong; the message names it and what was expected.
     """
     values: dict[str, Any] = {}
+    folder = folder.absolute()
     path = folder / FILE_NAME
     if path.exists():
         values.update(_read_toml(path))
@@ -112,11 +109,7 @@ def load(folder: Path, environ: Mapping[str, str] | None = None, **overrides: An
 
 def to_environment(settings: Settings) -> dict[str, str]:
     """The settings as `JWTAUTH_*` variables, so that worker processes see what their parent decided."""
-    values = {name: getattr(settings, name) for name in Settings.__struct_fields__}
-    return {
-        PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
-        for name, value in values.items()
-    }
+    return {PREFIX + name.upper(): str(getattr(settings, name)) for name in Settings.__struct_fields__}
 
 
 def _check(settings: Settings) -> None:
@@ -130,8 +123,6 @@ def _check(settings: Settings) -> None:
     _require(settings.argon2_memory >= 8_192, "argon2_memory: expected at least 8192 KiB")
     _require(settings.password_queue >= 0, "password_queue: expected 0 or more")
     _require(settings.body_timeout > 0, "body_timeout: expected a number above 0")
-    for proxy in settings.trusted_proxies:
-        _require(_is_network(proxy), f"trusted_proxies: {proxy!r} is no address or network such as 10.0.0.0/8")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -152,9 +143,7 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in environ.items():
         if name.startswith(PREFIX) and name != FOLDER_VARIABLE:
-            setting = name.removeprefix(PREFIX).lower()
-            is_list = setting == "trusted_proxies"
-            found[setting] = [part.strip() for part in value.split(",") if part.strip()] if is_list else value
+            found[name.removeprefix(PREFIX).lower()] = value
     return found
 
 
@@ -179,11 +168,3 @@ def _is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True

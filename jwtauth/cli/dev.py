@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from jwtauth import settings
 from jwtauth.cli.printing import example
 from jwtauth.cli.running import with_store
-from jwtauth.cli.setup import BUILT_IN_REALM, initialise
+from jwtauth.cli.setup import BUILT_IN_REALM, default_audience, initialise
 from jwtauth.endpoints import token
 from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
@@ -45,11 +45,11 @@ def dev(folder: Path, port: int) -> None:
     source = settings.load(folder.absolute(), host="127.0.0.1", port=port, workers=1, issuer=f"http://127.0.0.1:{port}")
     now = int(time.time())
     initialise(source, now=now)
-    with_store(source, partial(_seed, settings=source.settings, now=now))
+    with_store(source, partial(_seed, source=source, now=now))
     server.run_here(source, partial(_announce, source))
 
 
-async def _seed(store: Store, *, settings: Settings, now: int) -> None:
+async def _seed(store: Store, *, source: Source, now: int) -> None:
     """Add the demonstration's accounts where they are missing.
 
     Raises:
@@ -61,12 +61,14 @@ async def _seed(store: Store, *, settings: Settings, now: int) -> None:
     if not (all(client.is_demo for client in clients) and all(user.is_demo for user in users)):
         raise ConfigurationError("this folder's database is in real use; run `jwtauth dev` in an empty folder")
     realm = next(realm for realm in await administration.realms() if realm.name == BUILT_IN_REALM)
-    if not realm.roles:
-        await administration.change_realm(replace(realm, roles=ROLES), now=now)
+    audience = default_audience(source, realm.name)
+    if not realm.roles or realm.audience != audience:
+        realm = replace(realm, roles=ROLES, audience=audience)
+        await administration.change_realm(realm, now=now)
     if not clients:
         await _add_clients(administration, realm, now=now)
     if not users:
-        await _add_user(administration, settings, now=now)
+        await _add_user(administration, source.settings, now=now)
 
 
 async def _add_clients(administration: Administration, realm: Realm, *, now: int) -> None:

@@ -1,5 +1,6 @@
 """`jwtauth serve`: the service in production."""
 
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,7 +9,10 @@ import click
 from jwtauth import settings
 from jwtauth.cli.printing import example
 from jwtauth.cli.running import with_store
+from jwtauth.cli.setup import default_audience
 from jwtauth.errors import ConfigurationError
+from jwtauth.protocol import permissions
+from jwtauth.settings import Source
 from jwtauth.store.ports import Store
 from jwtauth.web import server
 
@@ -26,8 +30,36 @@ def serve(folder: Path, host: str | None, port: int | None, workers: int | None)
             f"setting issuer: {source.settings.issuer} is plain http off loopback; tokens would travel in the clear."
             " Put a TLS proxy in front and set an https issuer"
         )
-    with_store(source, _refuse_demonstration)
-    server.run(source)
+    server.run(source, warnings=with_store(source, partial(_check_registrations, source)))
+
+
+async def _check_registrations(source: Source, store: Store) -> list[str]:
+    """Refuse what was registered under other settings and would break a promise; warn of what is probably a mistake.
+
+    Returns:
+        What to warn of.
+
+    Raises:
+        ConfigurationError: there is a demonstration account, or a token would outlive max_token_lifetime.
+    """
+    await _refuse_demonstration(store)
+    realms, clients = await store.administration.realms(), await store.administration.clients()
+    longest = source.settings.max_token_lifetime
+    for name, lifetime_in in [
+        *((f"realm {realm.name}", realm.access_token_in) for realm in realms),
+        *((f"client {client.client_id}", permissions.access_token_in(client)) for client in clients),
+    ]:
+        if lifetime_in > longest:
+            raise ConfigurationError(
+                f"setting max_token_lifetime: {longest} s is below the {lifetime_in} s of {name}; keys and revocations"
+                " would be dropped while its tokens live. Raise the setting or lower access_token_in"
+            )
+    return [
+        f"the audience of realm {realm.name} is {realm.audience}, made for another issuer; if that is not meant, run:"
+        f" jwtauth realm change {realm.name} --audience {default_audience(source, realm.name)}"
+        for realm in realms
+        if realm.audience.endswith(f"/realms/{realm.name}") and realm.audience != default_audience(source, realm.name)
+    ]
 
 
 async def _refuse_demonstration(store: Store) -> None:

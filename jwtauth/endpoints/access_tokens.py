@@ -29,16 +29,24 @@ class AccessTokens:
         Raises:
             InvalidToken: not ours, expired, or denied.
         """
-        self._keyring.advance(now)
-        if self._proven_with != self._keyring.version:
-            self._proven.clear()
-            self._proven_with = self._keyring.version
-        proven = self._proven.get(token) or self._prove(token, now=now)
+        proven = self.read(token, now=now)
         found, position = proven
         claims.check(found, issuer=self._issuer, now=now)
         if self._store.positions.is_denied(position):
             raise InvalidToken("the token was revoked")
         return proven
+
+    def read(self, token: str, *, now: int) -> tuple[AccessToken, int]:
+        """The claims and the status position of a token of ours, also of one that is over.
+
+        Raises:
+            InvalidToken: not ours, or of a key that is no longer published.
+        """
+        self._keyring.advance(now)
+        if self._proven_with != self._keyring.version:
+            self._proven.clear()
+            self._proven_with = self._keyring.version
+        return self._proven.get(token) or self._prove(token, now=now)
 
     def _prove(self, token: str, *, now: int) -> tuple[AccessToken, int]:
         found = claims.read(self._keyring.open(token, typ=claims.TYPE, now=now))

@@ -3,7 +3,7 @@
 from jwtauth.endpoints import authenticate
 from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
-from jwtauth.errors import ExpiredToken, InvalidToken
+from jwtauth.errors import InvalidToken
 from jwtauth.protocol import check_token, introspection, parameters
 from jwtauth.protocol.check_token import CheckedToken
 from jwtauth.protocol.introspection import Inactive
@@ -22,10 +22,8 @@ async def answer(issuer: Issuer, request: Request) -> CheckedToken:
     token = parameters.required(request.parameters, "token", expected="the token to check")
     try:
         found, _ = issuer.access_tokens.open(token, now=now)
-    except ExpiredToken:
-        raise ExpiredToken("Token has expired") from None
-    except InvalidToken:
-        raise InvalidToken("Token was not recognised") from None
+    except InvalidToken as error:
+        raise check_token.refusal(error, caller) from None
     owner = await issuer.store.directory.client(found.client_id)
     active = introspection.decide(found, owner, caller)
     if isinstance(active, Inactive):

@@ -13,7 +13,7 @@ from jwtauth.endpoints.machine_positions import MachinePositions
 from jwtauth.endpoints.throttle import Throttle
 from jwtauth.errors import ConfigurationError
 from jwtauth.keyring.folder import KeyFolder
-from jwtauth.keyring.keyring import Keyring
+from jwtauth.keyring.keyring import RELOAD_IN, Keyring
 from jwtauth.keyring.secrets import Sealer, check_fingerprints
 from jwtauth.observe.events import Event, Observers
 from jwtauth.observe.log import LOGGER
@@ -61,7 +61,8 @@ class Issuer:
         self.keyring = Keyring(folder, max_token_lifetime=settings.max_token_lifetime)
         self._folder = folder
         self._clock = clock
-        self._versions = store.refresh()
+        self._keys_version = store.refresh().keys
+        self._failed_at = -RELOAD_IN
         self._has_looked = False
         self._names = _random_names()
         self.sealer = self._read_secrets()
@@ -81,16 +82,27 @@ class Issuer:
         Requests that one turn of the event loop begins had all arrived before its first one looked, so they share that
         look: what was committed before any of them was sent is seen by all of them. A look is nearly free when nothing
         changed: one pragma.
+
+        It would not hold if stories were called straight from `data_received`, or by eager tasks.
         """
         now = self.now()
         if not self._has_looked:
             self._look(now)
-            self._has_looked = True
             asyncio.get_running_loop().call_soon(self._end_turn)
+            self._has_looked = True
         return now
 
     def mint(self, permission: Permission, position: int, *, now: int) -> str:
-        """The signed access token for a permission, naming a status position (RFC 9068)."""
+        """The signed access token for a permission, naming a status position (RFC 9068).
+
+        Raises:
+            ConfigurationError: it would outlive max_token_lifetime, by which keys and revocations are kept.
+        """
+        if permission.lifetime_in > self.settings.max_token_lifetime:
+            raise ConfigurationError(
+                f"tokens of client {permission.client_id} live {permission.lifetime_in} s, longer than the setting"
+                " max_token_lifetime; lower access_token_in or raise the setting and restart"
+            )
         token = claims.make(
             permission,
             issuer=self.settings.issuer,
@@ -114,12 +126,14 @@ class Issuer:
         self.store.close()
 
     def _look(self, now: int) -> None:
-        versions = self.store.refresh()
-        if versions is not self._versions:
-            if versions.keys != self._versions.keys:
-                self._reload_keys()
-            self._versions = versions
-        self.keyring.look(now, self._report)
+        keys_version = self.store.refresh().keys
+        if keys_version != self._keys_version and not 0 <= now - self._failed_at < RELOAD_IN:
+            if self._reload_keys():
+                self._keys_version = keys_version
+            else:
+                self._failed_at = now
+        if self.keyring.look(now, self._report):
+            self._reload_secrets()
 
     def _end_turn(self) -> None:
         self._has_looked = False
@@ -129,12 +143,23 @@ class Issuer:
         check_fingerprints(stored, self.store.administration.fingerprints())
         return Sealer(stored, epoch=self.store.epoch)
 
-    def _reload_keys(self) -> None:
+    def _reload_keys(self) -> bool:
+        """Read keys and secrets anew, each even where the other is damaged; whether both could be read."""
+        are_secrets_read = self._reload_secrets()
         try:
             self.keyring.reload()
+        except ConfigurationError as problem:
+            self._report(problem)
+            return False
+        return are_secrets_read
+
+    def _reload_secrets(self) -> bool:
+        try:
             self.sealer = self._read_secrets()
         except ConfigurationError as problem:
             self._report(problem)
+            return False
+        return True
 
     def _report(self, problem: ConfigurationError) -> None:
         LOGGER.error("keys folder: %s; the keys read before stay in use", problem)

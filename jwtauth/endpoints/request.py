@@ -14,5 +14,3 @@ class Request(Struct, frozen=True, kw_only=True):
     """The query string, read alike; only endpoints that say so take parameters from it."""
     authorization: tuple[str, ...] = ()
     """Every Authorization header, as sent."""
-    address: str = ""
-    """The client's address, as far as it can be trusted."""

@@ -39,7 +39,7 @@ async def _decide(issuer: Issuer, token: str, client: Client, *, now: int) -> En
     if pointer is not None:
         return revocation.decide_refresh_token(await issuer.store.grants.get(pointer.grant_id), client)
     try:
-        found, position = issuer.access_tokens.open(token, now=now)
+        found, position = issuer.access_tokens.read(token, now=now)  # one that has expired still names its grant
     except InvalidToken:
         return Nothing()
     return revocation.decide_access_token(found, position, client)

@@ -56,7 +56,7 @@ class Throttle:
         failures = await self._attempts.failures(bucket)
         wait = throttling.wait_in(failures.count, last_at=failures.last_at, now=now)
         if wait:
-            raise TooManyAttempts(f"too many wrong secrets; try again in {wait} seconds", retry_after_in=wait)
+            raise TooManyAttempts(f"too many wrong secrets; try again in {wait} s", retry_after_in=wait)
         is_right = await check()
         if is_right and failures.count:
             await self._attempts.clear(bucket)

@@ -4,12 +4,12 @@ from functools import partial
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from jwtauth.endpoints import authenticate
 from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
-from jwtauth.errors import InvalidGrant, InvalidRequest, Overloaded, UnsupportedGrantType
+from jwtauth.errors import InvalidGrant, Overloaded, UnsupportedGrantType
 from jwtauth.observe.events import Event
 from jwtauth.protocol import client_credentials, parameters, password, refresh_token, scopes
 from jwtauth.protocol.records import Client, GrantType, Permission, Pointer
@@ -28,7 +28,8 @@ class TokenAnswer(Struct, frozen=True, kw_only=True):
     token_type: str = "Bearer"
     expires_in: int
     refresh_token: str | UnsetType = UNSET
-    scope: str
+    scope: str | UnsetType = UNSET
+    """Absent where the token has no scope at all: an empty one has no spelling (RFC 6749 section 3.3)."""
 
 
 async def answer(issuer: Issuer, request: Request) -> TokenAnswer:
@@ -60,10 +61,9 @@ def _read(request: Request) -> TokenRequest:
     kind = _REQUESTS.get(parameters.required(form, "grant_type", expected=_EXPECTED))
     if kind is None:
         raise UnsupportedGrantType(f"grant_type: expected {_EXPECTED}")
-    try:
-        return msgspec.convert(form, kind)
-    except msgspec.ValidationError as problem:
-        raise InvalidRequest(str(problem).replace("`", "").lower()) from None
+    for field in _REQUIRED[kind]:
+        parameters.required(form, field, expected="a value, as this grant_type needs it")
+    return msgspec.convert(form, kind)
 
 
 async def _client_credentials(
@@ -146,7 +146,7 @@ def _answer(
         access_token=issuer.mint(permission, position, now=now),
         expires_in=permission.lifetime_in,
         refresh_token=UNSET if successor is None else issuer.sealer.refresh_token(successor),
-        scope=scopes.text(permission.scope),
+        scope=scopes.text(permission.scope) or UNSET,
     )
 
 
@@ -156,4 +156,7 @@ _REQUESTS: Final[dict[str, type[TokenRequest]]] = {
     GrantType.REFRESH_TOKEN: refresh_token.Request,
 }
 """By grant_type: asking msgspec for the union costs 5 µs a request, asking for the one type 0.3."""
+_REQUIRED: Final = {
+    kind: tuple(field.name for field in structs.fields(kind) if field.required) for kind in _REQUESTS.values()
+}
 _EXPECTED: Final = f"one of {', '.join(_REQUESTS)}"

@@ -79,6 +79,10 @@ class KeyFolder:
         self._write(self._path_of(key.algorithm, key.kid), record)
         return record
 
+    def has_key(self, record: KeyFile) -> bool:
+        """Whether the key's file is there."""
+        return self._path_of(record.algorithm, record.kid).exists()
+
     def remove_key(self, record: KeyFile) -> None:
         """Delete a key's file; its private part is gone with it."""
         self._path_of(record.algorithm, record.kid).unlink(missing_ok=True)
@@ -126,13 +130,14 @@ class KeyFolder:
         """The key in a file, or None where another process has just removed it."""
         try:
             record = msgspec.json.decode(_read_private(path), type=KeyFile)
-            key = jws.load(record.algorithm, record.private_key)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError:
             raise ConfigurationError(
                 f"{path} is damaged; restore it or remove it and run `jwtauth keys rotate`"
             ) from None
+        try:
+            key = jws.load(record.algorithm, record.private_key)
         except ConfigurationError as problem:
             raise ConfigurationError(f"{path}: {problem}") from None
         if key.kid != record.kid:

@@ -29,6 +29,7 @@ class Keyring:
         self._keys: list[tuple[KeyFile, SigningKey]] = []
         self._stamp: tuple[tuple[str, int, int], ...] = ()
         self._looked_at = 0
+        self._valid_from = 0
         self._valid_until = 0
         self._signing: dict[str, SigningKey] = {}
         self._verifying: dict[str, SigningKey] = {}
@@ -42,24 +43,35 @@ class Keyring:
         """Read the folder anew.
 
         Raises:
-            ConfigurationError: a file is missing, unsafe or damaged; the keys read before stay in use.
+            ConfigurationError: a file is unsafe or damaged; the keys read before stay in use, but for those whose
+                files are gone: a lost key must not live on because another file is damaged.
         """
         stamp = self._folder.stamp()
-        self._keys = self._folder.read_keys()
-        self._stamp = stamp
-        self._valid_until = 0
+        try:
+            self._keys = self._folder.read_keys()
+            self._stamp = stamp
+        except ConfigurationError:
+            self._keys = [(record, key) for record, key in self._keys if self._folder.has_key(record)]
+            raise
+        finally:
+            self._valid_until = 0
 
-    def look(self, now: int, on_problem: Callable[[ConfigurationError], None]) -> None:
-        """Notice changed files, at most every RELOAD_IN seconds; a damaged file keeps the present keys in use."""
+    def look(self, now: int, on_problem: Callable[[ConfigurationError], None]) -> bool:
+        """Notice changed files, at most every RELOAD_IN seconds; a damaged file keeps the present keys in use.
+
+        Returns:
+            Whether a file in the folder changed; server.secret may be among them.
+        """
         if 0 <= now - self._looked_at < RELOAD_IN:
-            return
+            return False
         self._looked_at = now
         if self._folder.stamp() == self._stamp:
-            return
+            return False
         try:
             self.reload()
         except ConfigurationError as problem:
             on_problem(problem)
+        return True
 
     def signing_key(self, algorithm: str, *, now: int) -> SigningKey:
         """The key that signs with an algorithm at this instant.
@@ -112,5 +124,3 @@ class Keyring:
         instants += [entry.retires_at for entry in planned if entry.retires_at is not None]
         self._valid_from = max((instant for instant in instants if instant <= now), default=0)
         self._valid_until = min((instant for instant in instants if instant > now), default=1 << 62)
-
-    _valid_from = 0

@@ -9,7 +9,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One decision that somebody may ask about later. Never holds a secret, a token, a code or a password."""
 
     name: str
-    """What happened, as object.verb: `grant.started`, `token.refused`."""
+    """What happened, as object.verb: `grant.started`, `request.refused`."""
     at: int
     client_id: str | None = None
     uid: int | None = None

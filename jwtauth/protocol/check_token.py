@@ -4,7 +4,9 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from jwtauth.errors import ExpiredToken, InvalidToken
 from jwtauth.protocol.introspection import Active
+from jwtauth.protocol.records import Client
 
 
 class CheckedToken(Struct, frozen=True, kw_only=True):
@@ -18,6 +20,13 @@ class CheckedToken(Struct, frozen=True, kw_only=True):
     jti: str
     client_id: str
     aud: tuple[str, ...]
+
+
+def refusal(error: InvalidToken, caller: Client) -> InvalidToken:
+    """The refusal in Spring's words; only the token's own client learns that it was good once."""
+    if isinstance(error, ExpiredToken) and error.client_id == caller.client_id:
+        return ExpiredToken("Token has expired", client_id=caller.client_id)
+    return InvalidToken("Token was not recognised")
 
 
 def answer(active: Active) -> CheckedToken:

@@ -94,7 +94,7 @@ def check(token: AccessToken, *, issuer: str, now: int, leeway_in: int = 0) -> N
     if token.iss != issuer:
         raise InvalidToken("the token is of another issuer")
     if now >= token.exp + leeway_in:
-        raise ExpiredToken("the token has expired")
+        raise ExpiredToken("the token has expired", client_id=token.client_id)
     if token.iat > now + LEEWAY_IN:
         raise InvalidToken("the token was issued in the future; compare the clocks")
 

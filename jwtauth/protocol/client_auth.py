@@ -106,9 +106,10 @@ def decide(credentials: Credentials, client: Client | None, *, now: int) -> Auth
     by_basic = credentials.method is AuthMethod.BASIC
     if client is None or client.disabled_at is not None or client.realm.disabled_at is not None:
         _any_matches(credentials.secrets, (_DUMMY_DIGEST,))
-        raise InvalidClient(REFUSED, by_basic=by_basic)
+        raise InvalidClient(REFUSED, by_basic=by_basic, reason="the client is unknown or disabled")
     if credentials.method is not client.auth_method:
-        raise InvalidClient(REFUSED, by_basic=by_basic)
+        reason = f"client {client.client_id} is registered for {client.auth_method} and used {credentials.method}"
+        raise InvalidClient(REFUSED, by_basic=by_basic, reason=reason)
     if client.is_public:
         return Authenticated(client)
     live = [secret for secret in client.secrets if secret.expires_at is None or now < secret.expires_at]
@@ -117,12 +118,13 @@ def decide(credentials: Credentials, client: Client | None, *, now: int) -> Auth
     hashes = tuple(secret.digest for secret in live if secret.kind is SecretKind.CHOSEN)
     if hashes:
         return CheckHashes(client, credentials.secrets, hashes)
-    raise InvalidClient(REFUSED, by_basic=by_basic)
+    raise InvalidClient(REFUSED, by_basic=by_basic, reason=f"wrong or expired secret of client {client.client_id}")
 
 
 def refused(credentials: Credentials) -> InvalidClient:
     """The refusal for a secret that no hash verified: the same words as for an unknown client."""
-    return InvalidClient(REFUSED, by_basic=credentials.method is AuthMethod.BASIC)
+    is_basic = credentials.method is AuthMethod.BASIC
+    return InvalidClient(REFUSED, by_basic=is_basic, reason=f"wrong secret of client {credentials.client_id}")
 
 
 def digest(secret: str) -> str:

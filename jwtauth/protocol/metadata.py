@@ -18,7 +18,6 @@ class AuthorizationServer(Struct, frozen=True, kw_only=True):
     introspection_endpoint_auth_methods_supported: tuple[str, ...]
     revocation_endpoint: str
     revocation_endpoint_auth_methods_supported: tuple[str, ...]
-    scopes_supported: tuple[str, ...] | UnsetType = UNSET
     subject_types_supported: tuple[str, ...] | UnsetType = UNSET
     id_token_signing_alg_values_supported: tuple[str, ...] | UnsetType = UNSET
 

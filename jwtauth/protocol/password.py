@@ -65,8 +65,9 @@ def decide(
 
     Raises:
         InvalidGrant: no such user, wrong password, disabled, or no member of the client's realm; all alike.
-        InvalidScope, InvalidTarget: the client asks for more than it may.
+        UnauthorizedClient, InvalidRequest, InvalidScope, InvalidTarget: as `check` says.
     """
+    check(request, client)
     if user is None or not password_matches or not permissions.may_use(client, user):
         raise InvalidGrant(REFUSED)
     scope = scopes.narrow(request.scope, allowed=client.scope, default=permissions.default_scope(client))

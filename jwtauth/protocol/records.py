@@ -5,6 +5,7 @@ Instants end in `_at` (seconds since the epoch), durations in `_in` (seconds). A
 """
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -43,6 +44,10 @@ class ClientSecret(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
 
 
+DEFAULT_ACCESS_TOKEN_IN: Final = 3600
+"""Life of access tokens in a realm that names none, in seconds."""
+
+
 class Realm(Struct, frozen=True, kw_only=True):
     """A group of clients with roles, lifetimes, a dialect and an audience of its own."""
 
@@ -53,7 +58,7 @@ class Realm(Struct, frozen=True, kw_only=True):
     dialect: str = "standard"
     roles: tuple[str, ...] = ()
     """The roles that its users may be given; a user's roles are the `authorities` of tokens."""
-    access_token_in: int = 3600
+    access_token_in: int = DEFAULT_ACCESS_TOKEN_IN
     """Life of an access token."""
     refresh_token_in: int = 2_592_000
     """Life of each refresh token: a grant that is not refreshed for so long ends."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from jwtauth.errors import InvalidGrant
+from jwtauth.errors import InvalidGrant, InvalidTarget
 from jwtauth.protocol import permissions, resources, scopes
 from jwtauth.protocol.records import Client, Grant, GrantType, Permission, Pointer, User
 
@@ -70,8 +70,9 @@ def decide(
     is_current = pointer.generation == grant.generation
     if not is_current and not _is_retry(grant, pointer, client, now=now):
         return EndGrant()
-    scope = scopes.narrow(request.scope, allowed=grant.scope, default=grant.scope)
-    granted = resources.narrow(request.resource, allowed=grant.resources) or grant.resources
+    allowed = tuple(value for value in grant.scope if value in client.scope)
+    scope = scopes.narrow(request.scope, allowed=allowed, default=allowed)
+    granted = _resources(request, client, grant)
     permission = permissions.of_person(client, user, scope=scope, resources=granted)
     if not is_current:
         return RetrySuccessor(permission=permission)
@@ -82,6 +83,18 @@ def decide(
         expires_at=min(now + client.realm.refresh_token_in, grant.ends_at),
         renews_position=client.realm.renews_position,
     )
+
+
+def _resources(request: Request, client: Client, grant: Grant) -> tuple[str, ...]:
+    """The resources of the new access token: what was granted and the client may still ask for, or fewer.
+
+    Raises:
+        InvalidTarget: something else is asked for, or nothing is left: no token may fall back to another audience.
+    """
+    allowed = tuple(resource for resource in grant.resources if resource in client.resources)
+    if grant.resources and not allowed:
+        raise InvalidTarget("resource: this client may no longer ask for what was granted")
+    return resources.narrow(request.resource, allowed=allowed) or allowed
 
 
 def _is_retry(grant: Grant, pointer: Pointer, client: Client, *, now: int) -> bool:

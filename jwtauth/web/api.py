@@ -11,7 +11,7 @@ from jwtauth.endpoints import check_token, introspect, metadata, revoke, token, 
 from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
 from jwtauth.endpoints.token import TokenAnswer
-from jwtauth.errors import InvalidRequest, OAuthError
+from jwtauth.errors import InvalidClient, InvalidRequest, OAuthError
 from jwtauth.observe.events import Event
 from jwtauth.observe.log import LOGGER
 from jwtauth.protocol.check_token import CheckedToken
@@ -30,6 +30,14 @@ class Where(Enum):
 
     FORM = "form"
     QUERY = "query"
+
+
+class Caller(Enum):
+    """Who may call an endpoint."""
+
+    CLIENT = "any client"
+    CONFIDENTIAL_CLIENT = "a client that proves who it is"
+    TOKEN_HOLDER = "whoever holds the token"
 
 
 class Field(Struct, frozen=True):
@@ -51,7 +59,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     gives: tuple[type[Struct], ...] = ()
     """The types of its answer; none where the body is empty."""
     parameters: Where = Where.FORM
-    authenticates_client: bool = True
+    caller: Caller = Caller.CONFIDENTIAL_CLIENT
     statuses: Statuses = errors.STANDARD
 
 
@@ -72,6 +80,7 @@ ENDPOINTS: Final = (
         method="POST",
         story=token.answer,
         gives=(TokenAnswer,),
+        caller=Caller.CLIENT,
         summary="Obtain tokens (RFC 6749 section 3.2)",
         fields=(
             Field("grant_type", "client_credentials, password or refresh_token", is_required=True),
@@ -107,7 +116,7 @@ ENDPOINTS: Final = (
         story=tokeninfo.answer,
         gives=(TokenInfo,),
         parameters=Where.QUERY,
-        authenticates_client=False,
+        caller=Caller.TOKEN_HOLDER,
         summary="What a token says, for its holder",
         fields=(Field("access_token", "the token, where it is not in the Authorization header"),),
     ),
@@ -115,6 +124,7 @@ ENDPOINTS: Final = (
         path="/oauth/revoke",
         method="POST",
         story=revoke.answer,
+        caller=Caller.CLIENT,
         summary="Revoke a token (RFC 7009)",
         fields=(Field("token", "the token to revoke", is_required=True), Field("token_type_hint", "not needed")),
     ),
@@ -212,7 +222,8 @@ def publication_handler(issuer: Issuer, publication: Publication) -> Handler:
 
 async def _refuse(issuer: Issuer, send: Send, error: OAuthError, endpoint: Endpoint) -> None:
     status = errors.status_of(error, endpoint.statuses)
-    issuer.tell(Event(name="request.refused", at=issuer.now(), reason=f"{endpoint.path} {error.code}: {error}"))
+    reason = error.reason if isinstance(error, InvalidClient) and error.reason else str(error)
+    issuer.tell(Event(name="request.refused", at=issuer.now(), reason=f"{endpoint.path} {error.code}: {reason}"))
     headers = NO_STORE + errors.headers_of(error, status)
     await asgi.write_json(send, status, headers, errors.answer(error))
 

@@ -91,7 +91,7 @@ async def write_json(send: Send, status: int, headers: Sequence[tuple[bytes, byt
 
 async def _read_body(receive: Receive, length: bytes, *, is_whole: bool, max_body: int, body_timeout: int) -> bytes:
     if not length.lstrip(b"-").isdigit() or int(length) > max_body:
-        raise BadHttp(413, f"body: at most {max_body} bytes are read")
+        raise BadHttp(413, f"body: at most {max_body} bytes are read", _CLOSE)
     if is_whole:
         return await _collect(receive, max_body=max_body)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Cork(asyncio.Transport):
-    """A transport that hands on at the end of the event loop's turn what was written during it."""
+    """A transport that hands on an answer's head together with the first piece of its body."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -17,10 +17,12 @@ class Cork(asyncio.Transport):
         self._waiting: list[bytes] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep until the turn ends."""
-        if not self._waiting:
-            self._loop.call_soon(self._flush)
+        """Keep the first piece until the next one comes, or until the turn ends."""
         self._waiting.append(bytes(data))
+        if len(self._waiting) == 1:
+            self._loop.call_soon(self._flush)
+        else:
+            self._flush()
 
     def close(self) -> None:
         """Hand on what waits, then close."""
@@ -29,6 +31,7 @@ class Cork(asyncio.Transport):
 
     def abort(self) -> None:
         """Close at once."""
+        self._waiting.clear()
         self._transport.abort()
 
     def is_closing(self) -> bool:
@@ -52,7 +55,7 @@ class Cork(asyncio.Transport):
         self._transport.set_protocol(protocol)
 
     def _flush(self) -> None:
-        if self._waiting:
-            data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
-            self._waiting.clear()
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        if data and not self._transport.is_closing():
             self._transport.write(data)

@@ -36,14 +36,18 @@ class Http(HttpToolsProtocol):
         """Read what came; a head that comes in pieces is counted from the second piece on, and waited for so long."""
         begun = self.scope
         super().data_received(data)
-        if not self._is_in_head or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if not self._is_in_head:
+            if self._is_idle() and self._timer is None:  # stray bytes, or a body that nobody reads any more
+                self._timer = self.loop.call_later(HEAD_TIMEOUT, self._give_up)
             return
         if self.scope is begun:
             self._head += len(data)
         if self._head > MAX_HEAD:
             self.send_400_response("The request's head is too long.")
         elif self._timer is None:
-            self._timer = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
+            self._timer = self.loop.call_later(HEAD_TIMEOUT, self._give_up)
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -71,6 +75,16 @@ class Http(HttpToolsProtocol):
         """The request is there as a whole; mostly before the application looks at it."""
         self.scope["extensions"] = _WHOLE
         super().on_message_complete()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _give_up(self) -> None:
+        """Close; but an answer that is being made for an earlier request is finished first."""
+        if self._is_idle():
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

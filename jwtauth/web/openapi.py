@@ -6,10 +6,26 @@ from typing import Any
 import msgspec
 from litestar import Litestar
 
-from jwtauth.web.api import ENDPOINTS, PUBLICATIONS, Endpoint, Publication, Where
+from jwtauth.web.api import ENDPOINTS, PUBLICATIONS, Caller, Endpoint, Publication, Where
 from jwtauth.web.errors import ErrorAnswer
 
 _REFERENCE = "#/components/schemas/{name}"
+_ERROR = {"$ref": _REFERENCE.format(name=ErrorAnswer.__name__)}
+_REFUSALS = {
+    "400": "refused",
+    "401": "authentication failed",
+    "405": "wrong method",
+    "408": "the body did not arrive in time",
+    "413": "the body is too long",
+    "415": "the body is no form",
+    "429": "too many wrong secrets; see Retry-After",
+    "503": "overloaded, nothing was written; see Retry-After",
+}
+_SECURITY: dict[Caller, list[dict[str, list[str]]]] = {
+    Caller.CLIENT: [{"client": []}, {}],
+    Caller.CONFIDENTIAL_CLIENT: [{"client": []}],
+    Caller.TOKEN_HOLDER: [{"token": []}, {}],
+}
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -41,10 +57,9 @@ def _operation(endpoint: Endpoint, answer: dict[str, Any] | None) -> dict[str, A
         "tags": ["machines"],
         "responses": {
             "200": _response("granted", answer),
-            "400": _response("refused", {"$ref": _REFERENCE.format(name=ErrorAnswer.__name__)}),
-            "401": _response("authentication failed", {"$ref": _REFERENCE.format(name=ErrorAnswer.__name__)}),
+            **{status: _response(text, _ERROR) for status, text in _REFUSALS.items()},
         },
-        "security": [{"client": []}, {}] if endpoint.authenticates_client else [{"token": []}, {}],
+        "security": _SECURITY[endpoint.caller],
     }
     if endpoint.parameters is Where.FORM:
         operation["requestBody"] = {"required": True, "content": {_FORM: {"schema": _form(endpoint)}}}

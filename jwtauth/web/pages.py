@@ -1,5 +1,6 @@
 """What people and their tools open in a browser: the front page, the OpenAPI document, health."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,7 +67,9 @@ def create(issuer: Issuer) -> Litestar:
     stylesheet = (templates() / "style.css").read_bytes()
     return Litestar(
         [front, style, openapi_document, healthz, readyz],
-        openapi_config=OpenAPIConfig(title="jwtauth", version="1", path="/schema", render_plugins=[JsonRenderPlugin()]),
+        openapi_config=OpenAPIConfig(
+            title="jwtauth", version=version("jwtauth"), path="/schema", render_plugins=[JsonRenderPlugin()]
+        ),
         template_config=TemplateConfig(directory=templates(), engine=JinjaTemplateEngine),
         response_headers=SECURITY_HEADERS,
         exception_handlers={Exception: _refuse},

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -36,16 +36,21 @@ GC_THRESHOLD: Final = 20_000
 Announce = Callable[[Issuer], Awaitable[None]]
 
 
-def run(source: Source) -> None:
-    """Serve until SIGTERM or SIGINT; requests that had begun are finished.
+def run(source: Source, *, warnings: Sequence[str] = ()) -> None:
+    """Serve until SIGTERM or SIGINT; requests that had begun are finished. Warnings are logged once all is well else.
 
     Raises:
         ConfigurationError: keys or database are missing or unsafe; raised before anything listens.
     """
-    if source.settings.workers == 1:
+    log.configure(source.settings.log_format)
+    assembly.open_issuer(source).close()
+    for warning in warnings:
+        log.LOGGER.warning("%s", warning)
+    chosen = source.settings
+    log.LOGGER.info("serving %s at %s:%d, workers: %d", chosen.issuer, chosen.host, chosen.port, chosen.workers)
+    if chosen.workers == 1:
         run_here(source)
         return
-    assembly.open_issuer(source).close()
     os.environ[FOLDER_VARIABLE] = str(source.folder)
     os.environ.update(settings.to_environment(source.settings))
     uvicorn.run("jwtauth.web.server:worker", factory=True, workers=source.settings.workers, **_options(source))

@@ -39,6 +39,18 @@ class TestAnAccessToken:
         with pytest.raises(ExpiredToken):
             desk.issuer.access_tokens.open(granted.access_token, now=desk.clock.at)
 
+    def test_that_expired_still_ends_its_grant_when_revoked(self, desk: Desk) -> None:  # RFC 7009 section 2.1
+        granted = desk.person()
+        desk.clock.move(3600)
+        desk.revoke(granted.access_token)
+        with pytest.raises(InvalidGrant):
+            desk.refresh(granted)
+
+    def test_is_not_issued_for_longer_than_revocations_are_kept(self, desk: Desk) -> None:  # SECURITY S-14
+        desk.home.client("patient", access_token_in=2 * DAY)
+        with pytest.raises(ConfigurationError, match="max_token_lifetime"):
+            desk.token("patient", grant_type="client_credentials")
+
     def test_lives_as_long_as_its_client_says(self, desk: Desk) -> None:
         desk.home.client("brief", access_token_in=7)
         granted = desk.token("brief", grant_type="client_credentials")

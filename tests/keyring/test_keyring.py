@@ -169,6 +169,18 @@ class TestLooking:
         keyring.look(NOW + 3 * RELOAD_IN, unexpected)
         assert new.kid in published(keyring, NOW)
 
+    def test_drops_a_key_whose_file_is_gone_even_where_another_is_damaged(
+        self, folder: KeyFolder, keyring: Keyring
+    ) -> None:
+        token = sign(keyring, NOW)
+        rotation.replace_now(folder, "ES256", now=NOW)
+        (folder.path / "RS256-damaged.key.json").write_text("{")
+        (folder.path / "RS256-damaged.key.json").chmod(0o600)
+        with pytest.raises(ConfigurationError):
+            keyring.reload()
+        with pytest.raises(InvalidToken):
+            keyring.open(token, typ="at+jwt", now=NOW)
+
     def test_drops_a_key_that_was_replaced_in_an_emergency(self, folder: KeyFolder, keyring: Keyring) -> None:
         token = sign(keyring, NOW)
         rotation.replace_now(folder, "ES256", now=NOW)

@@ -80,9 +80,12 @@ class TestRefusal:  # RFC 6749 section 5.2
             decide(user=user, password_matches=matches)
         assert str(refusal.value) == password.REFUSED
 
-    def test_says_nothing_of_scope_before_the_password_is_right(self) -> None:
-        with pytest.raises(InvalidGrant):
+    def test_names_what_exceeds_the_client_whatever_the_password(self) -> None:
+        """It says nothing of the person, and a caller that forgot `check` opens the grant to nobody."""
+        with pytest.raises(InvalidScope):
             decide(request(scope="admin"), password_matches=False)
+        with pytest.raises(UnauthorizedClient):
+            decide(client=records.client(grant_types=()))
 
     @pytest.mark.parametrize(
         ("changes", "refusal"), [({"scope": "admin"}, InvalidScope), ({"resource": ("https://x",)}, InvalidTarget)]

@@ -75,6 +75,18 @@ class TestTheCurrentToken:  # RFC 6749 section 6
         assert rotated(decide(client=client)).renews_position is renews
 
 
+class TestWhatTheClientLost:
+    def test_scope_is_no_longer_given(self) -> None:
+        assert rotated(decide(client=records.client(scope=("read",)))).permission.scope == ("read",)
+        with pytest.raises(InvalidScope):
+            decide(client=records.client(scope=("read",)), scope="write")
+
+    def test_a_resource_never_falls_back_to_the_realms_audience(self) -> None:  # SECURITY J-14
+        grant = records.grant(resources=("https://api.example",))
+        with pytest.raises(InvalidTarget):
+            decide(client=records.client(resources=()), grant=grant)
+
+
 class TestTheOrderIsLaw:
     """Ended, then owner, and only then reuse: what a stranger sends has no effect."""
 

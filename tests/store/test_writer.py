@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -336,7 +337,36 @@ class TestClosing:
         bench.foreign.close()
 
 
+class BrokenConnection:
+    """A connection whose COMMIT and first ROLLBACK fail, as a disk does that goes away."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._failures = ["COMMIT", "ROLLBACK"]
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if statement in self._failures:
+            self._failures.remove(statement)
+            raise sqlite3.OperationalError(f"{statement} failed")
+        return self._connection.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
 class TestAnUnexpectedFailure:
+    def test_of_a_rollback_too_is_answered_and_mended(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bench.writer, "_connection", BrokenConnection(bench.writer._connection))
+
+        async def work() -> list[object]:
+            return [await asyncio.gather(bench.writer.run(write(note)), return_exceptions=True) for note in (1, 2, 3)]
+
+        first, second, third = asyncio.run(work())
+        assert isinstance(first[0], Overloaded)  # type: ignore[index]
+        assert isinstance(second[0], Overloaded)  # type: ignore[index]
+        assert third == [3]
+        assert bench.notes() == [3]
+
     def test_answers_everybody_and_leaves_the_thread_alive(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         def break_down() -> None:
             raise MemoryError

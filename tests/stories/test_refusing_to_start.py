@@ -89,7 +89,6 @@ SETTINGS = {
     "access_token_algorithm = 'none'": "access_token_algorithm",
     "access_token_algorithm = 'HS256'": "access_token_algorithm",
     "argon2_memory = 1": "setting argon2_memory",
-    "trusted_proxies = ['nonsense']": "setting trusted_proxies",
     "issuer = ": "is not TOML",
 }
 

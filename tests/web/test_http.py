@@ -4,10 +4,11 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 import uvicorn
+from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
@@ -267,26 +268,67 @@ class TestSpeed:  # SECURITY D-03
         """The protocol itself on a socket of its own: the limit as shipped would take longer than all other tests."""
         monkeypatch.setattr(http, "HEAD_TIMEOUT", 0.2)
 
-        async def talk() -> bytes:
-            config = uvicorn.Config(_nothing, ws="none", lifespan="off", log_config=None, timeout_keep_alive=1)
-            config.load()
-            state = ServerState()
-            loop = asyncio.get_running_loop()
-            server = await loop.create_server(lambda: http.Http(config, state, {}), "127.0.0.1", 0)
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
             writer.write(before + sent)
-            async with asyncio.timeout(5):
-                answered = await reader.read()
-            writer.close()
-            server.close()
-            return answered
+            return await reader.read()
 
-        assert asyncio.run(talk()).startswith(b"HTTP/1.1 204" if before else b"")
+        assert asyncio.run(_served(talk)).startswith(b"HTTP/1.1 204" if before else b"")
+
+    def test_of_stray_bytes_after_an_answer_has_a_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:  # D-08
+        """They begin no message, and uvicorn's own timer for idle connections stops at any byte."""
+        monkeypatch.setattr(http, "HEAD_TIMEOUT", 0.2)
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+            writer.write(get(b"/"))
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"\r\n")
+            return await reader.read()
+
+        assert asyncio.run(_served(talk)) == b""
+
+    def test_of_a_body_that_nobody_reads_any_more_has_a_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:  # D-08
+        monkeypatch.setattr(http, "HEAD_TIMEOUT", 0.2)
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+            writer.write(get(b"/").replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n"))
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"a")
+            return await reader.read()
+
+        assert asyncio.run(_served(talk)) == b""
+
+
+class TestAClientThatCloses:
+    def test_its_own_direction_still_gets_its_answer(self) -> None:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+            writer.write(get(b"/body"))
+            writer.write_eof()
+            return await reader.read()
+
+        for _ in range(20):
+            assert asyncio.run(_served(talk)).endswith(b"\r\n\r\nan answer")
+
+
+async def _served(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]) -> bytes:
+    config = uvicorn.Config(_nothing, ws="none", lifespan="off", log_config=None, timeout_keep_alive=1)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(lambda: http.Http(config, state, {}), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        async with asyncio.timeout(5):
+            return await talk(reader, writer)
+    finally:
+        writer.close()
+        server.close()
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    await send({"type": "http.response.start", "status": 204, "headers": []})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    assert scope["type"] == ScopeType.HTTP
+    body = b"an answer" if scope["path"] == "/body" else b""
+    headers = [(b"content-length", b"9")] if body else []
+    await send({"type": "http.response.start", "status": 200 if body else 204, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 class TestTargets:  # SECURITY H-11

@@ -64,18 +64,18 @@ class SqlitePositions:
         return position in self._denied
 
     def load(self) -> None:
-        """Add what was denied since the last call to the set in memory."""
-        if self._loaded - self._loaded_at_build > max(REBUILD_AFTER, self._loaded_at_build):
-            self._denied, self._last_id, self._loaded = PositionSet(), 0, 0
-        is_build = self._last_id == 0
-        rows = self._reader.execute(
-            "SELECT id, position, size FROM revocations WHERE id > ? ORDER BY id", (self._last_id,)
+        """Add what was denied since the last call to the set in memory; now and then build the set anew."""
+        is_build = self._loaded - self._loaded_at_build > max(REBUILD_AFTER, self._loaded_at_build)
+        found = self._reader.execute(
+            "SELECT id, position, size FROM revocations WHERE id > ? ORDER BY id", (0 if is_build else self._last_id,)
         ).fetchall()
-        for row_id, position, size in rows:
-            self._denied.add(position, size)
-            self._last_id = row_id
-        self._loaded += len(rows)
-        if is_build:
+        denied = PositionSet() if is_build else self._denied
+        for _, position, size in found:
+            denied.add(position, size)
+        self._denied = denied
+        self._last_id = found[-1][0] if found else self._last_id
+        self._loaded = len(found) if is_build else self._loaded + len(found)
+        if is_build or self._loaded == len(found):
             self._loaded_at_build = self._loaded
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from jwtauth.errors import Overloaded
 from jwtauth.store.ports import Versions
 from jwtauth.store.sqlite.administration import SqliteAdministration
 from jwtauth.store.sqlite.attempts import SqliteAttempts
@@ -48,8 +49,12 @@ class SqliteStore:
         self._reader.close()
 
     def _catch_up(self) -> None:
-        (row,) = self._reader.execute("SELECT revocation_version, directory_version, key_version FROM state").fetchall()
-        found = Versions(*row)
+        ((epoch, *versions),) = self._reader.execute(
+            "SELECT epoch, revocation_version, directory_version, key_version FROM state"
+        ).fetchall()
+        if epoch != self.epoch:
+            raise Overloaded("the database was restored under the running service; restart it")
+        found = Versions(*versions)
         if found.revocations != self._versions.revocations:
             self.positions.load()
         if found.directory != self._versions.directory:

@@ -6,7 +6,7 @@ from typing import Final
 from jwtauth.protocol.claims import GRACE_IN
 
 BITE: Final = 4
-"""Most rows of a table that one write deletes; more than one write can add, so that no backlog grows."""
+"""Most rows of a table that one write deletes; more than an ordinary write adds, so that no backlog stays."""
 
 
 def bite(connection: sqlite3.Connection, *, now: int, max_token_lifetime: int) -> None:

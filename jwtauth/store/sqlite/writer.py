@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -57,7 +58,9 @@ class _Job:
         if self.claim.acquire(blocking=False) or self.is_delivered:
             return
         self.future = self.loop.create_future()  # the one before was cancelled and can tell nothing any more
-        await asyncio.wait([self.future])
+        while not self.future.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([self.future])
         self.future.exception()  # nobody is left to hear of it
 
 
@@ -141,8 +144,9 @@ class Writer:
                 self._run(job)
             self._connection.execute("COMMIT")
         except Exception as problem:  # whatever it is, somebody waits for an answer and the thread must go on
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # where even this fails, the next BEGIN does too and comes back here
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
             for job in jobs:
                 job.error = Overloaded(f"the database could not write: {_name(problem)}")
 
