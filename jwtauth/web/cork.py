@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Cork(asyncio.Transport):
-    """A transport that hands on an answer's head together with the first piece of its body."""
+    """A transport that hands on at the end of the event loop's turn what was written during it."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -17,16 +17,21 @@ class Cork(asyncio.Transport):
         self._waiting: list[bytes] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep the first piece until the next one comes, or until the turn ends."""
+        """Keep until the turn ends."""
+        if not self._waiting:
+            self._loop.call_soon(self.flush)
         self._waiting.append(bytes(data))
-        if len(self._waiting) == 1:
-            self._loop.call_soon(self._flush)
-        else:
-            self._flush()
+
+    def flush(self) -> None:
+        """Hand on what waits."""
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
 
     def close(self) -> None:
         """Hand on what waits, then close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def abort(self) -> None:
@@ -53,9 +58,3 @@ class Cork(asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """As the transport does."""
         self._transport.set_protocol(protocol)
-
-    def _flush(self) -> None:
-        data = b"".join(self._waiting)
-        self._waiting.clear()
-        if data and not self._transport.is_closing():
-            self._transport.write(data)

@@ -21,16 +21,23 @@ class Http(HttpToolsProtocol):
     _is_in_head = False
     _head = 0
     _timer: TimerHandle | None = None
+    _cork: Cork
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
-        super().connection_made(Cork(transport, self.loop))
+        self._cork = Cork(transport, self.loop)
+        super().connection_made(self._cork)
         self._timer = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """The client has said all it had to say; what was answered leaves before the connection closes."""
+        self._cork.flush()
+        super().eof_received()
 
     def data_received(self, data: bytes) -> None:
         """Read what came; a head that comes in pieces is counted from the second piece on, and waited for so long."""
