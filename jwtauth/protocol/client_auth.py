@@ -112,12 +112,15 @@ def decide(credentials: Credentials, client: Client | None, *, now: int) -> Auth
         raise InvalidClient(REFUSED, by_basic=by_basic, reason=reason)
     if client.is_public:
         return Authenticated(client)
-    live = [secret for secret in client.secrets if secret.expires_at is None or now < secret.expires_at]
-    if _any_matches(credentials.secrets, [secret.digest for secret in live if secret.kind is SecretKind.GENERATED]):
+    digests: list[str] = []
+    hashes: list[str] = []
+    for secret in client.secrets:
+        if secret.expires_at is None or now < secret.expires_at:
+            (digests if secret.kind is SecretKind.GENERATED else hashes).append(secret.digest)
+    if digests and _any_matches(credentials.secrets, digests):
         return Authenticated(client)
-    hashes = tuple(secret.digest for secret in live if secret.kind is SecretKind.CHOSEN)
     if hashes:
-        return CheckHashes(client, credentials.secrets, hashes)
+        return CheckHashes(client, credentials.secrets, tuple(hashes))
     raise InvalidClient(REFUSED, by_basic=by_basic, reason=f"wrong or expired secret of client {client.client_id}")
 
 

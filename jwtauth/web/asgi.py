@@ -108,6 +108,8 @@ async def _collect(receive: Receive, *, max_body: int) -> bytes:
         if message["type"] == "http.disconnect":
             raise BadHttp(400, "the client went away")
         assert message["type"] == "http.request"
+        if not chunks and not message.get("more_body") and len(message["body"]) <= max_body:
+            return message["body"]
         chunks += message["body"]
         if len(chunks) > max_body:
             raise BadHttp(413, f"body: at most {max_body} bytes are read", _CLOSE)
@@ -121,12 +123,24 @@ def _parameters(encoded: bytes, where: str) -> Parameters:
     if b"%" in encoded and _BROKEN_PERCENT.search(encoded):
         raise InvalidRequest(f"{where}: has a percent sign without two hexadecimal digits; encode it as %25")
     try:
-        pairs = parse_qsl(
-            encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
-        )
+        pairs = pairs_of(encoded.decode("ascii"))
     except ValueError:
         raise InvalidRequest(f"{where}: is not form-encoded UTF-8 of at most {MAX_PARAMETERS} parameters") from None
     return parameters.read(pairs)
+
+
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """The pairs of a form. Where nothing is encoded it is only cut apart, to the same effect for a fifth of the time.
+
+    Raises:
+        ValueError: it has too many pairs, or is not UTF-8.
+    """
+    if "%" in text or "+" in text:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    fields = text.split("&")
+    if len(fields) > MAX_PARAMETERS:
+        raise ValueError("too many pairs")
+    return [(name, value) for name, _, value in (field.partition("=") for field in fields if field)]
 
 
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
