@@ -8,6 +8,7 @@ import click
 
 from bench import report
 from bench.load import LoadFailed
+from bench.options import folder_option, json_option
 from bench.rounds import Schedule
 from bench.suite import Suite
 
@@ -15,17 +16,8 @@ from bench.suite import Suite
 @click.command()
 @click.option("--quick", is_flag=True, help="Measure for 1 second at a time; figures are rougher.")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds of each workload.")
-@click.option(
-    "--folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where databases are made meanwhile; the disk matters. The temporary folder of the system unless told.",
-)
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the results to this file, e.g. bench/results/today.json.",
-)
+@folder_option
+@json_option
 def main(quick: bool, rounds: int, folder: Path | None, json_file: Path | None) -> None:
     """Measure the token service against the floor, in ratios; about 2 minutes with --quick, 10 without."""
     schedule = Schedule(rounds=rounds, seconds=1.0 if quick else 5.0)

@@ -18,6 +18,7 @@ from bench.cores import Cores
 from bench.folder import SECRET, Folder
 from bench.generators import Generators
 from bench.load import LoadFailed, Plan, Replay
+from bench.options import folder_option, json_option
 from bench.report import Machine, Target
 from bench.rounds import Bench, Measured, Round, Schedule, summary
 from bench.server import Server
@@ -195,17 +196,8 @@ def _cpu(found: Measured) -> str:
 @click.command()
 @click.option("--quick", is_flag=True, help="Leave out the largest size; measure for 1 second at a time.")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds of each size.")
-@click.option(
-    "--folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where databases are made meanwhile; the disk matters. The temporary folder of the system unless told.",
-)
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the results to this file, e.g. bench/results/growth.json.",
-)
+@folder_option
+@json_option
 def main(quick: bool, rounds: int, folder: Path | None, json_file: Path | None) -> None:
     """Measure growth: 1,000 to 1,000,000 grants, 100 to 100,000 clients; about 2 minutes with --quick, 6 without."""
     schedule = Schedule(rounds=rounds, seconds=1.0 if quick else 5.0)

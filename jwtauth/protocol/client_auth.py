@@ -115,7 +115,7 @@ def decide(credentials: Credentials, client: Client | None, *, now: int) -> Auth
     digests: list[str] = []
     hashes: list[str] = []
     for secret in client.secrets:
-        if secret.expires_at is None or now < secret.expires_at:
+        if secret.is_live(now):
             (digests if secret.kind is SecretKind.GENERATED else hashes).append(secret.digest)
     if digests and _any_matches(credentials.secrets, digests):
         return Authenticated(client)

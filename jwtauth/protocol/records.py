@@ -43,6 +43,10 @@ class ClientSecret(Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int | None = None
 
+    def is_live(self, now: int) -> bool:
+        """Whether it still counts at this instant."""
+        return self.expires_at is None or now < self.expires_at
+
 
 DEFAULT_ACCESS_TOKEN_IN: Final = 3600
 """Life of access tokens in a realm that names none, in seconds."""

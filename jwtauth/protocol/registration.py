@@ -182,7 +182,7 @@ def succeed_secret(
     """
     _check_duration("keep-old-for", keep_old_in, least=0)
     until = now + keep_old_in
-    live = [secret for secret in secrets if secret.expires_at is None or now < secret.expires_at]
+    live = [secret for secret in secrets if secret.is_live(now)]
     kept = [
         replace(secret, expires_at=until if secret.expires_at is None else min(until, secret.expires_at))
         for secret in live[1 - MAX_SECRETS :]

@@ -42,15 +42,16 @@ def run(source: Source, *, warnings: Sequence[str] = ()) -> None:
     Raises:
         ConfigurationError: keys or database are missing or unsafe; raised before anything listens.
     """
+    if source.settings.workers == 1:
+
+        async def announce(_: Issuer) -> None:
+            _greet(source, warnings)
+
+        run_here(source, announce)
+        return
     log.configure(source.settings.log_format)
     assembly.open_issuer(source).close()
-    for warning in warnings:
-        log.LOGGER.warning("%s", warning)
-    chosen = source.settings
-    log.LOGGER.info("serving %s at %s:%d, workers: %d", chosen.issuer, chosen.host, chosen.port, chosen.workers)
-    if chosen.workers == 1:
-        run_here(source)
-        return
+    _greet(source, warnings)
     os.environ[FOLDER_VARIABLE] = str(source.folder)
     os.environ.update(settings.to_environment(source.settings))
     uvicorn.run("jwtauth.web.server:worker", factory=True, workers=source.settings.workers, **_options(source))
@@ -95,6 +96,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self.announce is not None:
             await self.announce()
+
+
+def _greet(source: Source, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        log.LOGGER.warning("%s", warning)
+    chosen = source.settings
+    log.LOGGER.info("serving %s at %s:%d, workers: %d", chosen.issuer, chosen.host, chosen.port, chosen.workers)
 
 
 def _settle() -> None:
