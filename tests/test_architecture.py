@@ -19,7 +19,7 @@ MODULES: Final = {
 
 BASE: Final = ("errors", "protocol")
 BESIDE: Final = ("store", "keyring", "passwords", "outside", "observe", "settings")
-BELOW_WEB: Final = ("endpoints", "dialects", *BESIDE, *BASE)
+BELOW_WEB: Final = ("endpoints", "dialects", "issuer", *BESIDE, *BASE)
 
 TABLE: Final[dict[str, tuple[str, ...]]] = {
     "errors": (),
@@ -30,8 +30,9 @@ TABLE: Final[dict[str, tuple[str, ...]]] = {
     "keyring": BASE,
     "store": BASE,
     "outside": ("settings", *BASE),
-    "endpoints": (*BESIDE, *BASE),
-    "dialects": ("endpoints", *BESIDE, *BASE),
+    "issuer": (*BESIDE, *BASE),
+    "endpoints": ("issuer", *BESIDE, *BASE),
+    "dialects": ("endpoints", "issuer", *BESIDE, *BASE),
     "web": BELOW_WEB,
     "cli": BELOW_WEB,
     "verifier": ("keyring.jws", *BASE),
@@ -160,7 +161,7 @@ class TestImports:
             for module, tree in MODULES.items()
             if not is_within(inner(module), adapter) and any(is_within(name, adapter) for name, _ in own_imports(tree))
         }
-        assert {module for module in importers if not is_within(module, "cli")} == {"endpoints.assembly"}
+        assert {module for module in importers if not is_within(module, "cli")} == {"issuer.assembly"}
 
 
 class TestLibraries:
@@ -243,10 +244,11 @@ class TestTheTable:
             ("keyring.secrets", "protocol.records", True),
             ("keyring.secrets", "store.ports", False),
             ("store.sqlite.grants", "keyring.jws", False),
-            ("store.sqlite.grants", "endpoints.issuer", False),
+            ("store.sqlite.grants", "issuer.issuer", False),
             ("observe.log", "settings", False),
             ("settings", "errors", True),
             ("settings", "protocol.records", False),
+            ("issuer.issuer", "endpoints.token", False),
             ("endpoints.token", "web.api", False),
             ("endpoints.token", "dialects.onesait", False),
             ("dialects.onesait", "endpoints.token", True),

@@ -14,9 +14,9 @@ from jwtauth.cli.printing import example
 from jwtauth.cli.running import with_store
 from jwtauth.cli.setup import BUILT_IN_REALM, default_audience, initialise
 from jwtauth.endpoints import token
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import ConfigurationError
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.passwords import Passwords
 from jwtauth.protocol import client_auth
 from jwtauth.protocol.records import AuthMethod, Client, ClientSecret, GrantType, Realm, SecretKind, User

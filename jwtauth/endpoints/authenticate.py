@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.protocol import client_auth
 from jwtauth.protocol.client_auth import Authenticated, CheckHashes, Credentials
 from jwtauth.protocol.records import Client

@@ -1,9 +1,9 @@
 """Spring Security's way of asking about a token: dead ones are a refusal, not an answer."""
 
 from jwtauth.endpoints import authenticate
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidToken
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.protocol import check_token, introspection, parameters
 from jwtauth.protocol.check_token import CheckedToken
 from jwtauth.protocol.introspection import Inactive

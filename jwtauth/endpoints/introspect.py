@@ -1,9 +1,9 @@
 """Token introspection: a resource server asks, this server answers from memory (RFC 7662)."""
 
 from jwtauth.endpoints import authenticate
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidToken
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.protocol import introspection, parameters
 from jwtauth.protocol.introspection import Active, Inactive
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from jwtauth.endpoints.issuer import Issuer
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.protocol import metadata
 
 

@@ -1,9 +1,9 @@
 """Token revocation: the owner of a token ends it, and its grant with it (RFC 7009)."""
 
 from jwtauth.endpoints import authenticate
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidToken
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
 from jwtauth.protocol import parameters, revocation
 from jwtauth.protocol.records import Client

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from jwtauth.endpoints import authenticate
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidGrant, Overloaded, UnsupportedGrantType
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
 from jwtauth.protocol import client_credentials, parameters, password, refresh_token, scopes
 from jwtauth.protocol.records import Client, GrantType, Permission, Pointer

@@ -1,7 +1,7 @@
 """Token information for whoever holds the token: the form that Connexion's x-tokenInfoUrl reads."""
 
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.protocol import bearer, tokeninfo
 from jwtauth.protocol.tokeninfo import TokenInfo
 

@@ -8,10 +8,10 @@ from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
 
 from jwtauth.endpoints import check_token, introspect, metadata, revoke, token, tokeninfo
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
 from jwtauth.endpoints.token import TokenAnswer
 from jwtauth.errors import InvalidClient, InvalidRequest, OAuthError
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
 from jwtauth.observe.log import LOGGER
 from jwtauth.protocol.check_token import CheckedToken

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from jwtauth.endpoints.issuer import Issuer
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.web import api, pages
 from jwtauth.web.api import Handler
 

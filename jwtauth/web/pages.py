@@ -14,8 +14,8 @@ from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Template
 from litestar.template import TemplateConfig
 
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.errors import ConfigurationError, OAuthError
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.log import LOGGER
 from jwtauth.web import openapi
 

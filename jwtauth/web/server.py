@@ -13,9 +13,9 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from jwtauth import settings
-from jwtauth.endpoints import assembly
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.errors import ConfigurationError
+from jwtauth.issuer import assembly
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe import log
 from jwtauth.settings import FOLDER_VARIABLE, Source
 from jwtauth.web import app

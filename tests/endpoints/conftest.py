@@ -8,9 +8,9 @@ from typing import TypeVar
 import pytest
 
 from jwtauth.endpoints import introspect, revoke, token
-from jwtauth.endpoints.issuer import Issuer
 from jwtauth.endpoints.request import Request
 from jwtauth.endpoints.token import TokenAnswer
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.observe.events import Event, Observers
 from jwtauth.store.sqlite.store import SqliteStore

@@ -3,8 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from jwtauth.endpoints import assembly, token
+from jwtauth.endpoints import token
 from jwtauth.errors import ConfigurationError, ExpiredToken, InvalidClient, InvalidGrant, InvalidToken, OAuthError
+from jwtauth.issuer import assembly
 from jwtauth.protocol.records import Client, Grant, Permission
 from tests.endpoints.conftest import Desk, request
 from tests.support.home import SECRET

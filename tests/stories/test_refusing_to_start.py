@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from jwtauth import settings
 from jwtauth.cli.commands import root
 from jwtauth.cli.dev import CONFIDENTIAL, USERNAME
-from jwtauth.endpoints import assembly
 from jwtauth.errors import ConfigurationError
+from jwtauth.issuer import assembly
 from tests.support.home import SECRET, Home
 from tests.support.live import LiveServer, free_port
 

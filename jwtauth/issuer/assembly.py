@@ -1,6 +1,6 @@
 """Putting an issuer together from its settings: the one place that names the adapters."""
 
-from jwtauth.endpoints.issuer import Issuer
+from jwtauth.issuer.issuer import Issuer
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.observe import log
 from jwtauth.observe.events import Observers

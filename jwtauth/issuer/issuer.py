@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from jwtauth.endpoints.access_tokens import AccessTokens
-from jwtauth.endpoints.machine_positions import MachinePositions
-from jwtauth.endpoints.throttle import Throttle
 from jwtauth.errors import ConfigurationError
+from jwtauth.issuer.access_tokens import AccessTokens
+from jwtauth.issuer.machine_positions import MachinePositions
+from jwtauth.issuer.throttle import Throttle
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.keyring import RELOAD_IN, Keyring
 from jwtauth.keyring.secrets import Sealer, check_fingerprints
