@@ -10,7 +10,7 @@ from jwtauth import settings
 from jwtauth.cli.running import with_store
 from jwtauth.cli.setup import initialise
 from jwtauth.keyring.folder import KeyFolder
-from jwtauth.keyring.secrets import Sealer
+from jwtauth.keyring.sealer import Sealer
 from jwtauth.protocol import client_auth
 from jwtauth.protocol.records import (
     Client,

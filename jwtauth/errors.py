@@ -73,6 +73,14 @@ class InvalidToken(OAuthError):
     code = "invalid_token"
 
 
+class InvalidTokenRequest(InvalidRequest):
+    """A token stands where none may, or twice: the answer carries a challenge (RFC 6750 section 3.1)."""
+
+
+class MissingToken(InvalidToken):
+    """A protected resource was asked without a token: the challenge has no error code (RFC 6750 section 3.1)."""
+
+
 class ExpiredToken(InvalidToken):
     """The access token was good once (RFC 6750 section 3.1)."""
 
@@ -93,6 +101,60 @@ class InsufficientScope(OAuthError):
         """What the request would have needed, space-separated."""
 
 
+class AccessDenied(OAuthError):
+    """The person, or this server, said no to an authorization request (RFC 6749 section 4.1.2.1)."""
+
+    code = "access_denied"
+
+
+class UnsupportedResponseType(OAuthError):
+    """This server, or this client, has no such response_type (RFC 6749 section 4.1.2.1)."""
+
+    code = "unsupported_response_type"
+
+
+class LoginRequired(OAuthError):
+    """prompt=none, but the person would have to sign in (OpenID Connect Core 1.0 section 3.1.2.6)."""
+
+    code = "login_required"
+
+
+class ConsentRequired(OAuthError):
+    """prompt=none, but the person would have to be asked for consent (OpenID Connect Core 1.0 section 3.1.2.6)."""
+
+    code = "consent_required"
+
+
+class AccountSelectionRequired(OAuthError):
+    """prompt=none, but another account would have to be chosen (OpenID Connect Core 1.0 section 3.1.2.6)."""
+
+    code = "account_selection_required"
+
+
+class UnmetAuthenticationRequirements(OAuthError):
+    """An essential `acr` cannot be had here (OpenID Connect Core 1.0 section 5.5.1.1, and its own error code)."""
+
+    code = "unmet_authentication_requirements"
+
+
+class RequestNotSupported(OAuthError):
+    """`request` is not supported here (OpenID Connect Core 1.0 section 3.1.2.6)."""
+
+    code = "request_not_supported"
+
+
+class RequestUriNotSupported(OAuthError):
+    """`request_uri` is not supported here (OpenID Connect Core 1.0 section 3.1.2.6)."""
+
+    code = "request_uri_not_supported"
+
+
+class RegistrationNotSupported(OAuthError):
+    """`registration` is not supported here (OpenID Connect Core 1.0 section 3.1.2.6)."""
+
+    code = "registration_not_supported"
+
+
 class TooManyAttempts(OAuthError):
     """Too many wrong secrets for one account; right ones are taken again after `retry_after_in` seconds."""
 
@@ -111,6 +173,24 @@ class Overloaded(OAuthError):
     def __init__(self, description: str, *, retry_after_in: int = 1) -> None:
         super().__init__(description)
         self.retry_after_in = retry_after_in
+
+
+class Unanswerable(Exception):
+    """An authorization request that must not be answered by a redirect: its client or redirect URI is not proven.
+
+    No `OAuthError`, so that no handler can send it anywhere (SECURITY R-04).
+    """
+
+    def __init__(
+        self, details: str, *, reason: str = "", is_client_known: bool = False, is_malformed: bool = False
+    ) -> None:
+        super().__init__(details)
+        self.reason = reason or details
+        """The same for the operator's log, which holds nothing that was sent but where to."""
+        self.is_client_known = is_client_known
+        """Whether it is the redirect URI that is wrong, not the client."""
+        self.is_malformed = is_malformed
+        """Whether the request does not even say which client asks."""
 
 
 class ConfigurationError(Exception):

@@ -3,16 +3,19 @@
 import asyncio
 import hmac
 import os
+import unicodedata
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
-from typing import Final
+from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from jwtauth.errors import Overloaded
+
+T = TypeVar("T")
 
 REMEMBERED: Final = 10_000
 """Verified client secrets held in memory, as keyed digests; at the bound the one remembered first is forgotten."""
@@ -39,7 +42,15 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """The hash to store; takes tens of milliseconds in the calling thread."""
-        return self._hasher.hash(password)
+        return self._hasher.hash(_normalised(password))
+
+    async def hash_in_pool(self, password: str) -> str:
+        """The hash to store, computed in the pool.
+
+        Raises:
+            Overloaded: too many hashes wait already.
+        """
+        return await self._queued(self.hash, password)
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether the password is the stored one; an account without a hash costs the same time and never matches.
@@ -47,7 +58,7 @@ class Passwords:
         Raises:
             Overloaded: too many hashes wait already.
         """
-        return await self._in_pool(stored, password)
+        return await self._queued(self._verify, stored, password)
 
     def remembers(self, owner: str, stored: Sequence[str], presented: Sequence[str]) -> bool:
         """Whether one of the presented client secrets was verified before.
@@ -64,7 +75,7 @@ class Passwords:
             Overloaded: too many hashes wait already.
         """
         for hashed, secret in product(stored, presented):
-            if await self._in_pool(hashed, secret):
+            if await self._queued(self._verify, hashed, secret):
                 if len(self._verified) >= REMEMBERED:
                     del self._verified[next(iter(self._verified))]
                 self._verified[self._note(owner, hashed, secret)] = None
@@ -75,24 +86,29 @@ class Passwords:
         """Let go of the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _in_pool(self, stored: str | None, password: str) -> bool:
+    async def _queued(self, work: Callable[..., T], *arguments: str | None) -> T:
         if self._room <= 0:
             raise Overloaded("too many passwords are being checked; try again in a second")
         self._room -= 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._verify, stored, password)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
         finally:
             self._room += 1
 
     def _verify(self, stored: str | None, password: str) -> bool:
         try:
-            return self._hasher.verify(stored or self._dummy, password) and stored is not None
+            return self._hasher.verify(stored or self._dummy, _normalised(password)) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 
     def _note(self, owner: str, stored: str, secret: str) -> bytes:
         parts = b"\x00".join(part.encode() for part in (owner, stored, secret))
         return hmac.digest(self._key, parts, "sha256")
+
+
+def _normalised(password: str) -> str:
+    """The same password however a keyboard composed its letters (NIST SP 800-63B section 5.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
 
 
 def _unmatchable(*, memory: int, passes: int) -> str:

@@ -2,9 +2,10 @@
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -37,11 +38,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The SQLite file, relative to the folder of the settings file."""
     keys: str = "keys"
     """The folder of signing keys and server.secret, relative to the folder of the settings file."""
+    keys_passphrase: str = ""
+    """Where the passphrase is that the files in it are encrypted with: `file:/path` or `env:NAME`, never itself. Files
+    that are there already are encrypted by `jwtauth keys encrypt`."""
     max_token_lifetime: int = 86_400
     """No access token lives longer, in seconds; retired keys and revocations are kept by it. Do not lower it while
     longer-lived tokens are alive."""
     jwks_max_age: int = 300
     """For how long verifiers may cache the JWKS, in seconds; a rotated key signs only after that time."""
+    status_list_ttl: int = 15
+    """For how long verifiers use a status list before they ask again, in seconds: so long a revocation may take to
+    reach them. Less means more requests."""
     access_token_algorithm: Literal["ES256", "RS256", "PS256", "EdDSA"] = "ES256"
     """What signs access tokens; a key for it must exist (`jwtauth keys create`)."""
     argon2_memory: int = 19_456
@@ -52,17 +59,42 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Password hashes that are computed at once in one worker."""
     password_queue: int = 32
     """Password hashes that may wait in one worker; one more is answered 503 with Retry-After."""
+    session_idle_in: int = 86_400
+    """A browser session that is not used for so long is over, in seconds; the person then signs in anew."""
+    session_in: int = 2_592_000
+    """However busy, a browser session is over after so long, in seconds."""
+    transaction_in: int = 1_800
+    """For how long a sign-in page may stay open, in seconds; after that it begins anew."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, with a port if it is in the URL, under which the service is reached beside the issuer's own and the
+    address that it listens on; requests for any other are answered 421. From the environment separated by commas."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses, or networks such as 10.0.0.0/8, of proxies whose X-Forwarded-For is believed; from the environment
+    separated by commas. Name only machines of your own: whoever is named here may claim any address."""
     max_body: int = 65_536
     """Longest request body that is read, in bytes; a longer one is answered 413."""
     body_timeout: int = 10
     """For how long a request's body may take to arrive, in seconds; a slower one is answered 408."""
     log_format: Literal["human", "json"] = "human"
     """How log lines look."""
+    explain_errors: bool = False
+    """Whether error pages tell an application's developer the exact mismatch; `jwtauth dev` turns it on. They then show
+    visitors what is registered for a client."""
 
     @property
     def is_loopback(self) -> bool:
         """Whether the issuer is a literal loopback address, where http is acceptable."""
         return _is_loopback(self.issuer)
+
+
+_LONGEST_TRANSACTION_IN: Final = 86_400
+"""For so long the store remembers that a transaction was finished."""
+
+_REFERENCE: Final = re.compile("(file|env):.+")
+"""How a setting says where a secret is."""
+
+_LISTS: Final = frozenset({"allowed_hosts", "trusted_proxies"})
+"""Settings that the environment separates by commas."""
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -80,6 +112,31 @@ class Source(Struct, frozen=True, kw_only=True):
     def keys(self) -> Path:
         """The keys folder."""
         return self.folder / self.settings.keys
+
+    def keys_passphrase(self) -> bytes | None:
+        """The passphrase of the keys folder, read afresh; None where it has none.
+
+        Raises:
+            ConfigurationError: the setting names a file or variable that is not there or empty.
+        """
+        reference = self.settings.keys_passphrase
+        if not reference:
+            return None
+        kind, _, name = reference.partition(":")
+        passphrase = self._read_file(name) if kind == "file" else os.fsencode(os.environ.get(name, ""))
+        _require(passphrase != b"", f"keys_passphrase: {reference} is missing or empty; put the passphrase there")
+        return passphrase
+
+    def _read_file(self, name: str) -> bytes:
+        """What a file holds, without the end of its last line."""
+        try:
+            return (self.folder / name).read_bytes().rstrip(b"\r\n")
+        except FileNotFoundError:
+            return b""
+        except OSError as problem:
+            raise ConfigurationError(
+                f"setting keys_passphrase: file:{name} cannot be read: {problem.strerror}"
+            ) from None
 
 
 def load(folder: Path, environ: Mapping[str, str] | None = None, **overrides: Any) -> Source:
@@ -109,7 +166,25 @@ def load(folder: Path, environ: Mapping[str, str] | None = None, **overrides: An
 
 def to_environment(settings: Settings) -> dict[str, str]:
     """The settings as `JWTAUTH_*` variables, so that worker processes see what their parent decided."""
-    return {PREFIX + name.upper(): str(getattr(settings, name)) for name in Settings.__struct_fields__}
+    return {
+        PREFIX + name.upper(): ",".join(value) if name in _LISTS else str(value)
+        for name, value in msgspec.structs.asdict(settings).items()
+    }
+
+
+_ABOVE_0: Final = (
+    "status_list_ttl",
+    "workers",
+    "max_token_lifetime",
+    "jwks_max_age",
+    "argon2_passes",
+    "password_threads",
+    "session_idle_in",
+    "session_in",
+    "transaction_in",
+    "max_body",
+    "body_timeout",
+)
 
 
 def _check(settings: Settings) -> None:
@@ -117,12 +192,27 @@ def _check(settings: Settings) -> None:
     _require(
         _is_issuer(settings.issuer), "issuer: expected https://host[/path] without query, fragment or trailing slash"
     )
-    for name in ("workers", "max_token_lifetime", "jwks_max_age", "argon2_passes", "password_threads", "max_body"):
+    for name in _ABOVE_0:
         _require(getattr(settings, name) > 0, f"{name}: expected a number above 0")
+    _require(
+        settings.keys_passphrase == "" or _REFERENCE.fullmatch(settings.keys_passphrase) is not None,
+        "keys_passphrase: expected file:/path or env:NAME, never the passphrase itself",
+    )
     _require(0 <= settings.port <= 65_535, "port: expected 0 to 65535")
     _require(settings.argon2_memory >= 8_192, "argon2_memory: expected at least 8192 KiB")
     _require(settings.password_queue >= 0, "password_queue: expected 0 or more")
-    _require(settings.body_timeout > 0, "body_timeout: expected a number above 0")
+    _require(
+        settings.session_idle_in <= settings.session_in,
+        f"session_idle_in: expected at most session_in, which is {settings.session_in}",
+    )
+    _require(
+        settings.transaction_in <= _LONGEST_TRANSACTION_IN,
+        f"transaction_in: expected at most {_LONGEST_TRANSACTION_IN}",
+    )
+    for proxy in settings.trusted_proxies:
+        _require(
+            _is_network(proxy), f"trusted_proxies: {proxy!r} is neither an address nor a network such as 10.0.0.0/8"
+        )
 
 
 def _require(condition: bool, message: str) -> None:
@@ -143,8 +233,13 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in environ.items():
         if name.startswith(PREFIX) and name != FOLDER_VARIABLE:
-            found[name.removeprefix(PREFIX).lower()] = value
+            setting = name.removeprefix(PREFIX).lower()
+            found[setting] = _split(value) if setting in _LISTS else value
     return found
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _unknown(name: str) -> str:
@@ -160,6 +255,14 @@ def _is_issuer(url: str) -> bool:
         return False
     is_clean = not (parts.query or parts.fragment or parts.username) and not url.endswith("/")
     return parts.scheme in ("http", "https") and bool(parts.netloc) and is_clean
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(url: str) -> bool:

@@ -52,6 +52,7 @@ DOORS: Final = {
     "jwt": ("keyring.jws",),
     "litestar": ("web",),
     "jinja2": ("web",),
+    "babel": ("web",),
     "uvicorn": ("web.server", "web.http", "web.cork"),
     "httpx": ("verifier", "outside"),
     "argon2": ("passwords",),
@@ -178,7 +179,7 @@ class TestLibraries:
     def test_of_the_server_are_not_needed_to_verify(self, module: str) -> None:
         """A resource server installs just `jwtauth`: neither web framework nor database nor password hashing."""
         needed = reachable(module)
-        server = {"litestar", "uvicorn", "sqlite3", "sqlite_utils", "argon2", "click", "jinja2"}
+        server = {"litestar", "uvicorn", "sqlite3", "sqlite_utils", "argon2", "click", "jinja2", "babel"}
         found = {name for reached in needed for name, _ in imports(MODULES[reached])}
         assert not {name for name in found if any(is_within(name, library) for library in server)}
 
@@ -249,6 +250,17 @@ class TestTheTable:
             ("settings", "errors", True),
             ("settings", "protocol.records", False),
             ("issuer.issuer", "endpoints.token", False),
+            ("issuer.issuer", "outside.http", True),
+            ("endpoints.tell_logouts", "outside.backchannel_logout", True),
+            ("endpoints.sign_in", "web.pages", False),
+            ("outside.http", "settings", True),
+            ("outside.backchannel_logout", "protocol.logout_token", True),
+            ("outside.backchannel_logout", "endpoints.tell_logouts", False),
+            ("outside.http", "store.ports", False),
+            ("protocol.logout_token", "outside.http", False),
+            ("store.sqlite.sessions", "endpoints.browser_session", False),
+            ("keyring.sealer", "settings", False),
+            ("web.pages", "endpoints.sign_in", True),
             ("endpoints.token", "web.api", False),
             ("endpoints.token", "dialects.onesait", False),
             ("dialects.onesait", "endpoints.token", True),

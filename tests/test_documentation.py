@@ -14,7 +14,9 @@ from jwtauth import errors, settings
 from jwtauth.cli.commands import root
 from jwtauth.errors import OAuthError
 from jwtauth.settings import Settings
+from jwtauth.web import status
 from jwtauth.web.api import ENDPOINTS, PUBLICATIONS
+from jwtauth.web.pages import ROUTES
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -42,8 +44,8 @@ class TestDocumentation:
         default = getattr(Settings(), name)
         assert (f"`{default}`" if default != () else "(none)") in row
 
-    @pytest.mark.parametrize("path", [entry.path for entry in (*ENDPOINTS, *PUBLICATIONS)])
-    def test_names_every_endpoint(self, path: str) -> None:
+    @pytest.mark.parametrize("path", [*(entry.path for entry in (*ENDPOINTS, *PUBLICATIONS, *ROUTES)), status.PATH])
+    def test_names_every_endpoint_and_page(self, path: str) -> None:
         assert f"| `{path}` |" in document("endpoints.md")
 
     @pytest.mark.parametrize("code", CODES)
@@ -62,6 +64,22 @@ class TestDocumentation:
         )
 
 
+def commands_of(section: str) -> list[list[str]]:
+    """The commands that a section of the README prints."""
+    (block,) = re.findall(rf"## {section}\n[^#]*?```sh\n(.*?)```", README, re.DOTALL)
+    return [shlex.split(line, comments=True) for line in block.strip().splitlines()]
+
+
+def run(folder: Path, section: str) -> None:
+    """Run them in their order, all but the one that goes on for ever."""
+    for program, *arguments in commands_of(section):
+        assert program == "jwtauth"
+        if arguments[0] != "serve":
+            typed = "a long password\na long password\n" if arguments[:2] == ["user", "create"] else None
+            done = CliRunner().invoke(root, ["--folder", str(folder), *arguments], input=typed)
+            assert done.exit_code == 0, f"{arguments}: {done.output}"
+
+
 class TestReadme:
     def test_links_lead_somewhere(self) -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", README):
@@ -77,15 +95,12 @@ class TestReadme:
             compile(block, "README.md", "exec")
 
     def test_commands_for_real_use_work_in_the_printed_order(self, tmp_path: Path) -> None:
-        (block,) = re.findall(r"## Run it for real\n.*?```sh\n(.*?)```", README, re.DOTALL)
-        lines = [shlex.split(line, comments=True) for line in block.strip().splitlines()]
-        assert [words[:2] for words in lines if "serve" in words] == [["jwtauth", "serve"]]
-        for program, *arguments in lines:
-            if arguments[0] != "serve":
-                assert program == "jwtauth"
-                typed = "a long password\na long password\n" if arguments[0] == "user" else None
-                done = CliRunner().invoke(root, ["--folder", str(tmp_path), *arguments], input=typed)
-                assert done.exit_code == 0, f"{arguments}: {done.output}"
+        assert [words for words in commands_of("Run it for real") if "serve" in words]
+        run(tmp_path, "Run it for real")
+
+    def test_commands_to_sign_people_in_work_after_them(self, tmp_path: Path) -> None:
+        run(tmp_path, "Run it for real")
+        run(tmp_path, "Sign people in")
 
     def test_settings_example_is_accepted(self, tmp_path: Path) -> None:
         (block,) = re.findall(r"```toml\n(.*?)```", document("settings.md"), re.DOTALL)

@@ -1,5 +1,6 @@
 """`jwtauth client`: the applications that ask for tokens, and their secrets."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
@@ -8,20 +9,19 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jwtauth.cli import lookup, prompts, views
+from jwtauth.cli import lookup, prompts, setup, views
 from jwtauth.cli.options import given, json_option, required, scope, several, together
 from jwtauth.cli.printing import example, show_many, show_one
-from jwtauth.cli.running import now, with_store
-from jwtauth.cli.setup import BUILT_IN_REALM
+from jwtauth.cli.running import now, open_keys, with_store
 from jwtauth.errors import ConfigurationError
-from jwtauth.protocol import client_auth, registration
-from jwtauth.protocol.records import AuthMethod, Client, ClientSecret, GrantType, SecretKind
-from jwtauth.settings import Settings, load
+from jwtauth.protocol import client_auth, id_token, registration
+from jwtauth.protocol.records import ApplicationType, AuthMethod, Client, ClientSecret, GrantType, Realm, SecretKind
+from jwtauth.settings import Settings, Source, load
 from jwtauth.store.ports import Store
 
 _COLUMNS = ("client_id", "realm", "name", "auth_method", "grant_types", "scope", "disabled_at")
 _SHOWN_ONCE = "jwtauth: the client_secret is shown only now; store it where the client reads it"
-
+_SIGN_IN_GRANTS = (GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN)
 
 _client_settings = together(
     [
@@ -32,12 +32,54 @@ _client_settings = together(
             type=click.Choice([method.value for method in AuthMethod]),
             help="How it authenticates.",
         ),
-        several("--grant-type", "grant_types", f"What it may use: {', '.join(GrantType)}; replaces all."),
-        scope("--scope", "scope", "Every scope it may ask for; replaces all."),
+        several(
+            "--grant-type",
+            "grant_types",
+            f"What it may use: {', '.join(GrantType)}; replaces all. A new client may use {_SIGN_IN_GRANTS[0]} and"
+            f" {_SIGN_IN_GRANTS[1]} if it has a redirect URI, else {GrantType.CLIENT_CREDENTIALS}.",
+        ),
+        scope("--scope", "scope", "Every scope it may ask for, as in 'openid profile email'; replaces all."),
         scope("--default-scope", "default_scope", "What it gets when it asks for none; empty is all of its scope."),
         several("--resource", "resources", "A resource indicator it may ask for (RFC 8707); replaces all."),
         several("--authority", "authorities", "A role that its own tokens carry; replaces all."),
         several("--redirect-uri", "redirect_uris", "Where codes may be sent, compared exactly; replaces all."),
+        several(
+            "--post-logout-redirect-uri",
+            "post_logout_redirect_uris",
+            "Where browsers may be sent after signing out, compared exactly; replaces all.",
+        ),
+        click.option(
+            "--backchannel-logout-uri", help="Where it is told that somebody signed out; empty tells it no more."
+        ),
+        click.option(
+            "--native/--web",
+            "is_native",
+            default=None,
+            help="Whether it runs on people's devices: http on 127.0.0.1 and [::1] then matches on any port.",
+        ),
+        click.option(
+            "--pkce/--no-pkce",
+            "requires_pkce",
+            default=None,
+            help="Whether it must use PKCE; off only for a confidential client that always sends a nonce.",
+        ),
+        click.option(
+            "--consent/--no-consent",
+            "asks_consent",
+            default=None,
+            help="Whether people are asked before it gets tokens; off for applications of your own.",
+        ),
+        click.option(
+            "--implicit/--no-implicit",
+            "allows_implicit",
+            default=None,
+            help="Whether it may get access tokens by the implicit grant; only for one that cannot move yet.",
+        ),
+        click.option(
+            "--id-token-algorithm",
+            type=click.Choice(id_token.ALGORITHMS),
+            help=f"What signs its ID tokens; {setup.ID_TOKEN_ALGORITHM} unless told.",
+        ),
         click.option("--access-token-in", type=int, help="Life of its access tokens, in seconds; 0 is its realm's."),
         click.option(
             "--reusable-refresh/--rotating-refresh",
@@ -66,12 +108,13 @@ def client() -> None:
 @client.command(
     epilog=example(
         "jwtauth client create reports --scope 'read write'",
+        "jwtauth client create shop --redirect-uri https://shop.example/callback --scope 'openid profile email'",
         "jwtauth client create app --public --grant-type password --grant-type refresh_token",
         "jwtauth client create legacy --secret-stdin < secret.txt",
     )
 )
 @click.argument("client_id")
-@click.option("--realm", default=BUILT_IN_REALM, show_default=True, help="The realm it belongs to, for good.")
+@click.option("--realm", default=setup.BUILT_IN_REALM, show_default=True, help="The realm it belongs to, for good.")
 @_client_settings
 @_secret_stdin
 @json_option
@@ -79,6 +122,8 @@ def client() -> None:
 def create(folder: Path, /, client_id: str, realm: str, secret_stdin: bool, as_json: bool, **settings: Any) -> None:
     """Make a client; a secret is generated and printed once, unless it is public or you choose one."""
     source, instant, wanted = load(folder), now(), given(_read(**settings))
+    if wanted.get("redirect_uris"):
+        wanted = {"grant_types": _SIGN_IN_GRANTS, **wanted}
     is_public = wanted.get("auth_method") is AuthMethod.NONE
     if is_public and secret_stdin:
         raise click.UsageError("--secret-stdin: a public client has no secret")
@@ -89,7 +134,7 @@ def create(folder: Path, /, client_id: str, realm: str, secret_stdin: bool, as_j
         secrets = (secret.record,) if secret else ()
         bare = Client(id=0, client_id=client_id, realm=lookup.realm(realms, realm), secrets=secrets)
         new = _with_settings(bare, wanted)
-        registration.check_client(new, realms, max_token_lifetime=source.settings.max_token_lifetime)
+        _check(new, wanted, realms, source)
         return await store.administration.create_client(new, now=instant)
 
     _show_with_secret(views.of_client(with_store(source, work)), secret, as_json=as_json)
@@ -126,8 +171,7 @@ def change(folder: Path, /, client_id: str, as_json: bool, **settings: Any) -> N
 
     async def work(store: Store) -> Client:
         changed = _with_settings(await lookup.client(store, client_id), wanted)
-        realms = await store.administration.realms()
-        registration.check_client(changed, realms, max_token_lifetime=source.settings.max_token_lifetime)
+        _check(changed, wanted, await store.administration.realms(), source)
         await store.administration.change_client(changed, now=instant)
         if changed.is_public and changed.secrets:
             changed = replace(changed, secrets=())
@@ -221,14 +265,31 @@ def _show_with_secret(record: dict[str, Any], secret: NewSecret | None, *, as_js
 
 
 def _with_settings(client: Client, wanted: dict[str, Any]) -> Client:
-    """The client with the settings that were named; a lifetime of 0 is its realm's."""
+    """The client with the settings that were named; a lifetime of 0 is its realm's, an empty URI is none."""
     changed = replace(client, **wanted)
-    return replace(changed, access_token_in=changed.access_token_in or None)
+    return replace(
+        changed,
+        access_token_in=changed.access_token_in or None,
+        backchannel_logout_uri=changed.backchannel_logout_uri or None,
+    )
 
 
-def _read(*, public: bool, auth_method: str | None, **settings: Any) -> dict[str, Any]:
-    """The settings with `--public` and `--auth-method` read as one."""
+def _check(client: Client, wanted: dict[str, Any], realms: Sequence[Realm], source: Source) -> None:
+    """Refuse what may not be registered, and a client for whose ID tokens there is no key."""
+    registration.check_client(client, realms, max_token_lifetime=source.settings.max_token_lifetime)
+    if GrantType.AUTHORIZATION_CODE in client.grant_types or "id_token_algorithm" in wanted:
+        setup.require_id_token_key(client, setup.algorithms(open_keys(source)))
+
+
+def _read(*, public: bool, auth_method: str | None, is_native: bool | None, **settings: Any) -> dict[str, Any]:
+    """The settings as members of a client: `--public` and `--auth-method` are one."""
     if public and auth_method not in (None, AuthMethod.NONE):
         raise click.UsageError(f"--public and --auth-method {auth_method}: contradict each other")
     chosen = AuthMethod.NONE if public else auth_method and AuthMethod(auth_method)
-    return {**settings, "auth_method": chosen or None}
+    return {**settings, "auth_method": chosen or None, "application_type": _application_type(is_native)}
+
+
+def _application_type(is_native: bool | None) -> ApplicationType | None:
+    if is_native is None:
+        return None
+    return ApplicationType.NATIVE if is_native else ApplicationType.WEB

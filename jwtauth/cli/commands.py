@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "client": LazyCommand("jwtauth.cli.client:client", "Clients: the applications that ask for tokens."),
     "user": LazyCommand("jwtauth.cli.user:user", "Users: the people who sign in."),
     "token": LazyCommand("jwtauth.cli.token:token", "Look into tokens and revoke them."),
+    "revoke": LazyCommand("jwtauth.cli.revoke:revoke", "Revoke many tokens at once, counted before."),
     "keys": LazyCommand("jwtauth.cli.keys:keys", "Signing keys and server secrets."),
     "stats": LazyCommand("jwtauth.cli.stats:stats", "Count what is registered."),
 }

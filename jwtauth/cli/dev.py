@@ -1,8 +1,10 @@
 """`jwtauth dev`: a complete demonstration in an empty folder, and commands that work when pasted."""
 
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +20,18 @@ from jwtauth.endpoints.request import Request
 from jwtauth.errors import ConfigurationError
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.passwords import Passwords
-from jwtauth.protocol import client_auth
-from jwtauth.protocol.records import AuthMethod, Client, ClientSecret, GrantType, Realm, SecretKind, User
+from jwtauth.protocol import client_auth, pkce, redirect_uris
+from jwtauth.protocol.profile import Address, Profile
+from jwtauth.protocol.records import (
+    ApplicationType,
+    AuthMethod,
+    Client,
+    ClientSecret,
+    GrantType,
+    Realm,
+    SecretKind,
+    User,
+)
 from jwtauth.settings import Settings, Source
 from jwtauth.store.ports import Administration, Store
 from jwtauth.web import server
@@ -31,7 +43,36 @@ SECRET: Final = "demo-secret"
 PUBLIC: Final = "demo-app"
 SUBJECT: Final = "u.demo"
 ROLES: Final = ("ROLE_USER", "ROLE_ADMIN")
-SCOPE: Final = ("read", "write")
+DEFAULT_SCOPE: Final = ("read", "write")
+SCOPE: Final = (*DEFAULT_SCOPE, "openid", "profile", "email", "address", "phone", "offline_access")
+CODE_VERIFIER: Final = "demonstration-only-a-real-one-is-random-each-time"
+PROFILE: Final = Profile(
+    name="Demo Ada Person",
+    given_name="Demo",
+    middle_name="Ada",
+    family_name="Person",
+    nickname="Demi",
+    profile="https://people.example.com/demo",
+    picture="https://people.example.com/demo.png",
+    website="https://demo.example.com",
+    gender="female",
+    birthdate="1985-12-10",
+    zoneinfo="Europe/London",
+    locale="en-GB",
+    email="demo@example.com",
+    email_verified=True,
+    phone_number="+44 20 7946 0000",
+    phone_number_verified=True,
+    address=Address(
+        formatted="1 Example Street\nLondon N1 1AA\nUnited Kingdom",
+        street_address="1 Example Street",
+        locality="London",
+        region="Greater London",
+        postal_code="N1 1AA",
+        country="United Kingdom",
+    ),
+)
+"""Every standard claim; the domain and the telephone number are reserved for examples."""
 
 
 @click.command(epilog=example("jwtauth dev --port 9000"))
@@ -42,7 +83,14 @@ def dev(folder: Path, port: int) -> None:
 
     Their passwords are public, so this listens on loopback only and `jwtauth serve` refuses the database.
     """
-    source = settings.load(folder.absolute(), host="127.0.0.1", port=port, workers=1, issuer=f"http://127.0.0.1:{port}")
+    source = settings.load(
+        folder.absolute(),
+        host="127.0.0.1",
+        port=port,
+        workers=1,
+        issuer=f"http://127.0.0.1:{port}",
+        explain_errors=True,
+    )
     now = int(time.time())
     initialise(source, now=now)
     with_store(source, partial(_seed, source=source, now=now))
@@ -50,7 +98,7 @@ def dev(folder: Path, port: int) -> None:
 
 
 async def _seed(store: Store, *, source: Source, now: int) -> None:
-    """Add the demonstration's accounts where they are missing.
+    """Add the demonstration's accounts, or what an earlier version or another port left out of them.
 
     Raises:
         ConfigurationError: the folder holds accounts that are not for demonstration.
@@ -65,22 +113,25 @@ async def _seed(store: Store, *, source: Source, now: int) -> None:
     if not realm.roles or realm.audience != audience:
         realm = replace(realm, roles=ROLES, audience=audience)
         await administration.change_realm(realm, now=now)
-    if not clients:
-        await _add_clients(administration, realm, now=now)
-    if not users:
-        await _add_user(administration, source.settings, now=now)
+    for client in _clients(realm, source.settings.issuer, now=now):
+        await _settle_client(administration, client, clients, now=now)
+    await _settle_user(administration, source.settings, users, now=now)
 
 
-async def _add_clients(administration: Administration, realm: Realm, *, now: int) -> None:
-    digest = client_auth.digest(SECRET)
+def _clients(realm: Realm, url: str, *, now: int) -> tuple[Client, Client]:
+    """The confidential and the public client, with the front page as redirect URI: a code stays in the address bar."""
+    front_page = f"{url}/"
     confidential = Client(
         id=0,
         client_id=CONFIDENTIAL,
         realm=realm,
         name="Demonstration service",
-        secrets=(ClientSecret(kind=SecretKind.GENERATED, digest=digest, created_at=now),),
+        secrets=(ClientSecret(kind=SecretKind.GENERATED, digest=client_auth.digest(SECRET), created_at=now),),
         grant_types=tuple(GrantType),
         scope=SCOPE,
+        default_scope=DEFAULT_SCOPE,
+        redirect_uris=(front_page,),
+        post_logout_redirect_uris=(front_page,),
         is_demo=True,
     )
     public = Client(
@@ -89,22 +140,61 @@ async def _add_clients(administration: Administration, realm: Realm, *, now: int
         realm=realm,
         name="Demonstration application",
         auth_method=AuthMethod.NONE,
-        grant_types=(GrantType.PASSWORD, GrantType.REFRESH_TOKEN),
+        application_type=ApplicationType.NATIVE,
+        grant_types=(GrantType.AUTHORIZATION_CODE, GrantType.PASSWORD, GrantType.REFRESH_TOKEN),
         scope=SCOPE,
+        default_scope=DEFAULT_SCOPE,
+        redirect_uris=("http://127.0.0.1/callback", front_page),
         is_demo=True,
     )
-    await administration.create_client(confidential, now=now)
-    await administration.create_client(public, now=now)
+    return confidential, public
 
 
-async def _add_user(administration: Administration, settings: Settings, *, now: int) -> None:
-    passwords = Passwords(memory=settings.argon2_memory, passes=settings.argon2_passes, threads=1, queue=0)
+async def _settle_client(
+    administration: Administration, wanted: Client, clients: Sequence[Client], *, now: int
+) -> None:
+    """Create a client, or give a known one what it lacks; what somebody added to it stays."""
+    for known in clients:
+        if known.client_id == wanted.client_id:
+            completed = _completed(known, wanted)
+            if completed != known:
+                await administration.change_client(completed, now=now)
+            return
+    await administration.create_client(wanted, now=now)
+
+
+def _completed(known: Client, wanted: Client) -> Client:
+    return replace(
+        known,
+        application_type=wanted.application_type,
+        grant_types=_joined(known.grant_types, wanted.grant_types),
+        scope=_joined(known.scope, wanted.scope),
+        default_scope=known.default_scope or wanted.default_scope,
+        redirect_uris=_joined(known.redirect_uris, wanted.redirect_uris),
+        post_logout_redirect_uris=_joined(known.post_logout_redirect_uris, wanted.post_logout_redirect_uris),
+    )
+
+
+def _joined(known: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*known, *wanted)))
+
+
+async def _settle_user(administration: Administration, chosen: Settings, users: Sequence[User], *, now: int) -> None:
+    """Create the user, or give a known one without a profile its profile."""
+    for known in users:
+        if known.username == USERNAME and known.profile == Profile():
+            await administration.change_user(replace(known, profile=PROFILE, updated_at=now), now=now)
+    if users:
+        return
+    passwords = Passwords(memory=chosen.argon2_memory, passes=chosen.argon2_passes, threads=1, queue=0)
     user = User(
         id=0,
         sub=SUBJECT,
         username=USERNAME,
         password_hash=passwords.hash(PASSWORD),
         roles={BUILT_IN_REALM: ROLES},
+        profile=PROFILE,
+        updated_at=now,
         is_demo=True,
     )
     passwords.close()
@@ -120,8 +210,14 @@ async def _announce(source: Source, issuer: Issuer) -> None:
     click.echo(f"jwtauth runs at {url} (stop it with Ctrl-C). Demonstration only: all passwords here are public.\n")
     click.echo(f"An access token of {CONFIDENTIAL}:\n{granted.access_token}\n")
     click.echo("Try these in another terminal, in this order; the first one writes the answer to demo.json:\n")
-    for purpose, command in commands(url):
-        click.echo(f"# {purpose}\n{command}\n")
+    _print(commands(url))
+    click.echo("Or sign in with a browser, as people do:\n")
+    _print(browser_steps(url))
+
+
+def _print(steps: Sequence[tuple[str, str]]) -> None:
+    for purpose, what in steps:
+        click.echo(f"# {purpose}\n{what}\n")
 
 
 def commands(url: str) -> list[tuple[str, str]]:
@@ -140,6 +236,40 @@ def commands(url: str) -> list[tuple[str, str]]:
         ),
         ("revoke it", f"{curl} -w 'HTTP %{{http_code}}\\n' -d token={_member('access_token')} {url}/oauth/revoke"),
         ("check it again", f"{curl} -d token={_member('access_token')} {url}/oauth/introspect"),
+    ]
+
+
+def browser_steps(url: str) -> list[tuple[str, str]]:
+    """How to sign in by code and PKCE without an application, as (purpose, URL to open or command to paste)."""
+    challenge = urlsafe_b64encode(sha256(CODE_VERIFIER.encode()).digest()).rstrip(b"=").decode()
+    request = {
+        "response_type": "code",
+        "client_id": PUBLIC,
+        "redirect_uri": f"{url}/",
+        "scope": "openid profile email",
+        "state": "demo",
+        "code_challenge": challenge,
+        "code_challenge_method": pkce.METHOD,
+    }
+    redeem = (
+        'curl -sS -w "\\n" -d grant_type=authorization_code -d "code=$CODE" -d code_verifier='
+        f"{CODE_VERIFIER} -d client_id={PUBLIC} -d redirect_uri={url}/ {url}/oauth/token | tee demo.json"
+    )
+    return [
+        (
+            f"open this in a browser, sign in as {USERNAME} with the password {PASSWORD}, and find code=... in the"
+            " address bar",
+            redirect_uris.with_parameters(f"{url}/oauth/authorize", request),
+        ),
+        (
+            "put the code in place of PASTE-THE-CODE-HERE within a minute",
+            f"env CODE=PASTE-THE-CODE-HERE sh -c '{redeem}'",
+        ),
+        (
+            "read who signed in",
+            f"curl -sS -w '\\n' -H 'Authorization: Bearer '{_member('access_token')} {url}/oauth/userinfo",
+        ),
+        ("see and end what the person is signed in to: open this in the same browser", f"{url}/account"),
     ]
 
 

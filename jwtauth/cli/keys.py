@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from jwtauth.cli import setup, views
 from jwtauth.cli.options import Option, json_option, yes_option
 from jwtauth.cli.printing import example, iso, show_json, show_many, show_one
-from jwtauth.cli.running import now, with_store
+from jwtauth.cli.running import now, open_keys, with_store
 from jwtauth.keyring import jws, rotation, schedule
 from jwtauth.keyring.folder import KeyFile, KeyFolder
 from jwtauth.keyring.schedule import KeyState, PlannedKey
@@ -22,7 +22,8 @@ PUBLISH_MARGIN_IN = 60
 
 _COLUMNS = ("kid", "algorithm", "state", "created_at", "signs_at", "retires_at")
 _NOTHING_PLANNED = "Nothing changes by itself; `jwtauth keys rotate` begins a succession."
-_KEYS_DIE = "Every access token signed so far will be refused as soon as verifiers fetch the JWKS. Go on?"
+_KEYS_DIE = "Every token signed with the old keys will be refused as soon as verifiers fetch the JWKS. Go on?"
+_READABLE = "Whoever can read the files or a copy of them can then sign tokens. Go on?"
 _SECRETS_DIE = "Every refresh token issued so far stops working: people sign in anew. Go on?"
 
 
@@ -86,14 +87,21 @@ def create(folder: Path, algorithm: str, as_json: bool) -> None:
     source, instant = load(folder), now()
 
     async def work(store: Store) -> KeyFile:
-        key = rotation.create_key(KeyFolder(source.keys), algorithm, now=instant)
+        key = rotation.create_key(open_keys(source), algorithm, now=instant)
         await store.administration.announce_keys()
         return key
 
     show_one(asdict(with_store(source, work).dates()), as_json=as_json)
 
 
-@keys.command(epilog=example("jwtauth keys rotate", "jwtauth keys rotate --now --yes", "jwtauth keys rotate --secret"))
+@keys.command(
+    epilog=example(
+        "jwtauth keys rotate",
+        "jwtauth keys rotate --algorithm RS256",
+        "jwtauth keys rotate --now --yes",
+        "jwtauth keys rotate --secret",
+    )
+)
 @_algorithm_option(required=False)
 @click.option("--now", "at_once", is_flag=True, help="Emergency: the old ones are deleted and stop working.")
 @click.option("--secret", "of_secret", is_flag=True, help="Rotate server.secret instead of a signing key.")
@@ -128,7 +136,7 @@ def prune(folder: Path, as_json: bool) -> None:
     source, instant = load(folder), now()
 
     async def work(store: Store) -> dict[str, Any]:
-        keys_folder = KeyFolder(source.keys)
+        keys_folder = open_keys(source)
         removed = rotation.remove_retired(
             keys_folder, now=instant, max_token_lifetime=source.settings.max_token_lifetime
         )
@@ -141,6 +149,28 @@ def prune(folder: Path, as_json: bool) -> None:
         return {"removed_keys": [key.kid for key in removed], "removed_secrets": dropped}
 
     show_one(with_store(source, work), as_json=as_json)
+
+
+@keys.command(epilog=example("jwtauth keys encrypt"))
+@json_option
+@click.pass_obj
+def encrypt(folder: Path, as_json: bool) -> None:
+    """Encrypt the files of the keys folder with the passphrase that the setting keys_passphrase names.
+
+    A service that runs with that setting goes on; keys that are made later are encrypted at once.
+    """
+    show_one({"encrypted": open_keys(load(folder)).encrypt()}, as_json=as_json)
+
+
+@keys.command(epilog=example("jwtauth keys decrypt"))
+@yes_option
+@json_option
+@click.pass_obj
+def decrypt(folder: Path, yes: bool, as_json: bool) -> None:
+    """Write the files of the keys folder as they are without a passphrase; then remove the setting."""
+    if not yes:
+        click.confirm(_READABLE, abort=True, err=True)
+    show_one({"decrypted": open_keys(load(folder)).decrypt()}, as_json=as_json)
 
 
 def steps(planned: list[PlannedKey], *, now: int) -> list[Step]:
@@ -159,12 +189,12 @@ def _step(key: PlannedKey, at: int, text: str) -> Step:
 
 
 def _planned(source: Source, *, now: int) -> list[PlannedKey]:
-    dates = [record.dates() for record, _ in KeyFolder(source.keys).read_keys()]
+    dates = [record.dates() for record, _ in open_keys(source).read_keys()]
     return schedule.plan(dates, now=now, max_token_lifetime=source.settings.max_token_lifetime)
 
 
 async def _rotate_key(store: Store, source: Source, algorithm: str, *, at_once: bool, now: int) -> dict[str, Any]:
-    folder = KeyFolder(source.keys)
+    folder = open_keys(source)
     removed: list[KeyFile] = []
     if at_once:
         new, removed = rotation.replace_now(folder, algorithm, now=now)
@@ -187,7 +217,7 @@ def _succession(source: Source, new: KeyFile, *, now: int) -> dict[str, Any]:
 
 async def _rotate_secret(store: Store, source: Source, *, at_once: bool, now: int) -> dict[str, Any]:
     """Write the file before its fingerprint: a fingerprint without its secret would keep the service from starting."""
-    folder = KeyFolder(source.keys)
+    folder = open_keys(source)
     older = [secret.number for secret in (await setup.settle_secrets(store, folder)).secrets]
     new = rotation.add_secret(folder, now=now)
     await setup.settle_secrets(store, folder)

@@ -1,10 +1,12 @@
 """Printing records: one JSON document for programs, a table with ISO dates for people."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import click
 import msgspec
+from msgspec import UNSET, Struct
+from msgspec.structs import asdict
 
 Record = Mapping[str, object]
 
@@ -28,12 +30,13 @@ def show_json(value: object) -> None:
 
 
 def show_one(record: Record, *, as_json: bool) -> None:
-    """Print a record: JSON, or one line per member."""
+    """Print a record: JSON, or one line per member; those of a struct in it as `struct.member`."""
     if as_json:
         show_json(record)
         return
-    width = max(len(name) for name in record)
-    for name, value in record.items():
+    lines = list(_lines(record))
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
         click.echo(f"{name:<{width}}  {_cell(name, value)}")
 
 
@@ -48,12 +51,22 @@ def show_many(records: Sequence[Record], columns: Sequence[str], *, as_json: boo
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def _lines(record: Record) -> Iterator[tuple[str, object]]:
+    for name, value in record.items():
+        if isinstance(value, Struct):
+            yield from ((f"{name}.{member}", found) for member, found in _lines(asdict(value)))
+        elif value is not UNSET:
+            yield name, value
+
+
 def _cell(name: str, value: object) -> str:
     match value:
         case None | () | [] | "":
             return "-"
         case bool():
             return "yes" if value else "no"
+        case 0 if name.endswith("_at"):
+            return "-"
         case int() if name.endswith("_at"):
             return iso(value)
         case int() if name.endswith("_in"):
@@ -63,7 +76,7 @@ def _cell(name: str, value: object) -> str:
         case list() | tuple():
             return _words(value)
         case _:
-            return str(value)
+            return " / ".join(str(value).splitlines())
 
 
 def _pairs(value: Mapping[str, object]) -> str:

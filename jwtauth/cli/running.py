@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from jwtauth.keyring.folder import KeyFolder
 from jwtauth.settings import Source
 from jwtauth.store.sqlite.store import SqliteStore
 
@@ -23,6 +24,15 @@ def open_store(source: Source) -> SqliteStore:
         ConfigurationError: it is missing, unusable, or of another version.
     """
     return SqliteStore(source.database, max_token_lifetime=source.settings.max_token_lifetime)
+
+
+def open_keys(source: Source) -> KeyFolder:
+    """The keys folder of a folder's settings; nothing is read yet but its passphrase.
+
+    Raises:
+        ConfigurationError: the passphrase is not where the settings say.
+    """
+    return KeyFolder(source.keys, passphrase=source.keys_passphrase())
 
 
 def with_store(source: Source, work: Callable[[SqliteStore], Awaitable[T]]) -> T:

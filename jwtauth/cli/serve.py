@@ -1,5 +1,6 @@
 """`jwtauth serve`: the service in production."""
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,10 +9,11 @@ import click
 
 from jwtauth import settings
 from jwtauth.cli.printing import example
-from jwtauth.cli.running import with_store
-from jwtauth.cli.setup import default_audience
+from jwtauth.cli.running import open_keys, with_store
+from jwtauth.cli.setup import ID_TOKEN_ALGORITHM, algorithms, default_audience, require_id_token_key
 from jwtauth.errors import ConfigurationError
 from jwtauth.protocol import permissions
+from jwtauth.protocol.records import Client
 from jwtauth.settings import Source
 from jwtauth.store.ports import Store
 from jwtauth.web import server
@@ -30,20 +32,27 @@ def serve(folder: Path, host: str | None, port: int | None, workers: int | None)
             f"setting issuer: {source.settings.issuer} is plain http off loopback; tokens would travel in the clear."
             " Put a TLS proxy in front and set an https issuer"
         )
-    server.run(source, warnings=with_store(source, partial(_check_registrations, source)))
+    warnings = [
+        *with_store(source, partial(check_registrations, source)),
+        *_plain_keys(source),
+        *_unknown_proxy(source),
+    ]
+    server.run(source, warnings=warnings)
 
 
-async def _check_registrations(source: Source, store: Store) -> list[str]:
+async def check_registrations(source: Source, store: Store) -> list[str]:
     """Refuse what was registered under other settings and would break a promise; warn of what is probably a mistake.
 
     Returns:
         What to warn of.
 
     Raises:
-        ConfigurationError: there is a demonstration account, or a token would outlive max_token_lifetime.
+        ConfigurationError: there is a demonstration account, a key for ID tokens is missing, or a token would outlive
+            max_token_lifetime.
     """
     await _refuse_demonstration(store)
     realms, clients = await store.administration.realms(), await store.administration.clients()
+    _require_id_token_keys(source, clients)
     longest = source.settings.max_token_lifetime
     for name, lifetime_in in [
         *((f"realm {realm.name}", realm.access_token_in) for realm in realms),
@@ -62,6 +71,24 @@ async def _check_registrations(source: Source, store: Store) -> list[str]:
     ]
 
 
+def _unknown_proxy(source: Source) -> list[str]:
+    """What to warn of where everybody seems to come from the one address of a TLS proxy."""
+    if source.settings.trusted_proxies or not source.settings.issuer.startswith("https:"):
+        return []
+    return [
+        "trusted_proxies is empty: wrong passwords are counted per account only, not per client address, as everybody"
+        " comes through your TLS proxy; name its address there"
+    ]
+
+
+def _plain_keys(source: Source) -> list[str]:
+    """What to warn of where a passphrase is set and files are not encrypted with it."""
+    names = open_keys(source).unencrypted() if source.settings.keys_passphrase else []
+    if not names:
+        return []
+    return [f"setting keys_passphrase: {' '.join(names)} is not encrypted; run `jwtauth keys encrypt`"]
+
+
 async def _refuse_demonstration(store: Store) -> None:
     """Refuse a database whose passwords and secrets are printed in the documentation.
 
@@ -75,3 +102,19 @@ async def _refuse_demonstration(store: Store) -> None:
             f"this database was made by `jwtauth dev` and knows {' '.join(clients + users)} with public passwords;"
             " run `jwtauth init` in another folder"
         )
+
+
+def _require_id_token_keys(source: Source, clients: Iterable[Client]) -> None:
+    """Refuse to begin sign-ins that could not be finished.
+
+    Raises:
+        ConfigurationError: a key is missing, as in an installation of an earlier version; the message has the command.
+    """
+    present = algorithms(open_keys(source))
+    if ID_TOKEN_ALGORITHM not in present:
+        raise ConfigurationError(
+            f"there is no {ID_TOKEN_ALGORITHM} key for ID tokens; run `jwtauth init`: it makes what is missing and"
+            " leaves the rest as it is"
+        )
+    for client in clients:
+        require_id_token_key(client, present)

@@ -1,11 +1,14 @@
 """Making everything that a service needs before its first token, each part only where it is missing."""
 
-from jwtauth.cli.running import with_store
+from collections.abc import Iterable
+from typing import Final
+
+from jwtauth.cli.running import open_keys, with_store
 from jwtauth.errors import ConfigurationError
 from jwtauth.keyring import rotation, secrets
 from jwtauth.keyring.folder import SECRET_FILE, KeyFolder, SecretFile
-from jwtauth.protocol import registration
-from jwtauth.protocol.records import DEFAULT_ACCESS_TOKEN_IN, Realm
+from jwtauth.protocol import id_token, registration
+from jwtauth.protocol.records import DEFAULT_ACCESS_TOKEN_IN, Client, Realm
 from jwtauth.settings import Source
 from jwtauth.store.ports import Store
 from jwtauth.store.sqlite import connection
@@ -13,9 +16,12 @@ from jwtauth.store.sqlite import connection
 BUILT_IN_REALM = "default"
 """The realm that every installation begins with."""
 
+ID_TOKEN_ALGORITHM: Final = id_token.ALGORITHMS[0]
+"""What signs ID tokens of clients that registered nothing else."""
+
 
 def initialise(source: Source, *, now: int) -> None:
-    """Make the database, server.secret, a signing key and the built-in realm; what exists stays as it is.
+    """Make the database, server.secret, signing keys and the built-in realm; what exists stays as it is.
 
     Raises:
         ConfigurationError: a file is unsafe or damaged, or a server secret that the database knows is gone.
@@ -23,10 +29,12 @@ def initialise(source: Source, *, now: int) -> None:
     connection.prepare(source.database)
 
     async def work(store: Store) -> None:
-        folder = KeyFolder(source.keys)
-        _refuse_lost_keys(store, folder)
+        folder = open_keys(source)
+        access_token_algorithm = source.settings.access_token_algorithm
+        present = algorithms(folder) if folder.path.is_dir() else frozenset[str]()
+        _refuse_lost_keys(store, folder, access_token_algorithm, present)
         await _ensure_secret(store, folder, now=now)
-        await _ensure_key(store, folder, source.settings.access_token_algorithm, now=now)
+        await _ensure_keys(store, folder, {access_token_algorithm, ID_TOKEN_ALGORITHM} - present, now=now)
         await _ensure_realm(store, source, now=now)
 
     with_store(source, work)
@@ -54,17 +62,44 @@ def default_audience(source: Source, realm: str) -> str:
     return f"{source.settings.issuer}/realms/{realm}"
 
 
-def _refuse_lost_keys(store: Store, folder: KeyFolder) -> None:
-    """Let a database pass that has its signing keys, or was just made.
+def algorithms(folder: KeyFolder) -> frozenset[str]:
+    """The algorithms for which the folder has a key.
 
     Raises:
-        ConfigurationError: it was set up before and has no signing key now: nothing is ever silently regenerated.
+        ConfigurationError: the folder or a file is missing, unsafe or damaged.
+    """
+    return frozenset(record.algorithm for record, _ in folder.read_keys())
+
+
+def require_id_token_key(client: Client, present: frozenset[str]) -> None:
+    """Let a client pass whose ID tokens a present key can sign.
+
+    Raises:
+        ConfigurationError: there is none; the message has the command that makes it.
+    """
+    algorithm = client.id_token_algorithm
+    if algorithm not in present:
+        raise ConfigurationError(
+            f"client {client.client_id}: there is no {algorithm} key for its ID tokens; run"
+            f" `jwtauth keys create --algorithm {algorithm}`"
+        )
+
+
+def _refuse_lost_keys(store: Store, folder: KeyFolder, algorithm: str, present: frozenset[str]) -> None:
+    """Let a database pass that has a key for access tokens, or was just made.
+
+    An installation of an earlier version has no key for ID tokens yet; one that has nothing else lost its other key.
+
+    Raises:
+        ConfigurationError: it was set up before and has no such key now: nothing is ever silently regenerated.
     """
     was_set_up = bool(store.administration.fingerprints())
-    if was_set_up and folder.path.is_dir() and not folder.read_keys():
+    has_key = algorithm in present or present - {ID_TOKEN_ALGORITHM}
+    if was_set_up and folder.path.is_dir() and not has_key:
         raise ConfigurationError(
-            f"{folder.path} has no signing key, but this database was set up with one; restore the folder from its"
-            " backup, or make a new key with `jwtauth keys create` and let everybody get new tokens"
+            f"{folder.path} has no signing key for access tokens, but this database was set up with one; restore the"
+            f" folder from its backup, or make a new key with `jwtauth keys create --algorithm {algorithm}` and let"
+            " everybody get new tokens"
         )
 
 
@@ -75,11 +110,10 @@ async def _ensure_secret(store: Store, folder: KeyFolder, *, now: int) -> None:
     await settle_secrets(store, folder)
 
 
-async def _ensure_key(store: Store, folder: KeyFolder, algorithm: str, *, now: int) -> None:
-    if any(record.algorithm == algorithm for record, _ in folder.read_keys()):
-        return
-    rotation.create_key(folder, algorithm, now=now)
-    await store.administration.announce_keys()
+async def _ensure_keys(store: Store, folder: KeyFolder, missing: Iterable[str], *, now: int) -> None:
+    for algorithm in sorted(missing):
+        rotation.create_key(folder, algorithm, now=now)
+        await store.administration.announce_keys()
 
 
 async def _ensure_realm(store: Store, source: Source, *, now: int) -> None:

@@ -14,13 +14,13 @@ from msgspec.structs import asdict
 
 from jwtauth.cli.options import json_option
 from jwtauth.cli.printing import example, iso, show_json, show_one
-from jwtauth.cli.running import now, with_store
+from jwtauth.cli.running import now, open_keys, with_store
 from jwtauth.errors import InvalidToken
 from jwtauth.keyring import jws
-from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.keyring import Keyring
-from jwtauth.keyring.secrets import Sealer
+from jwtauth.keyring.sealer import Sealer
 from jwtauth.protocol import claims, status_list
+from jwtauth.protocol.blast_radius import Selection
 from jwtauth.protocol.claims import AccessToken
 from jwtauth.settings import Source, load
 from jwtauth.store.ports import Store
@@ -42,13 +42,14 @@ class Decoded(Struct, frozen=True, kw_only=True):
     """None where nobody can say: the signature is not valid, or it names no status list of this database."""
 
 
-def _read_token(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def read_argument(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The token in an argument or, where that is -, in standard input."""
     if value != "-":
         return value.strip()
     return sys.stdin.buffer.read(jws.MAX_TOKEN_LENGTH + 2).decode(errors="replace").strip()
 
 
-_token_argument = click.argument("text", metavar="TOKEN|-", callback=_read_token)
+_token_argument = click.argument("text", metavar="TOKEN|-", callback=read_argument)
 
 
 @click.group(epilog=example("jwtauth token decode - < token.txt"))
@@ -66,7 +67,7 @@ def token() -> None:
 def decode(folder: Path, text: str, as_json: bool) -> None:
     """Show header and claims, and whether the token is signed by a key of this folder, expired or revoked."""
     source, instant = load(folder), now()
-    keyring = Keyring(KeyFolder(source.keys), max_token_lifetime=source.settings.max_token_lifetime)
+    keyring = Keyring(open_keys(source), max_token_lifetime=source.settings.max_token_lifetime)
     decoded = _decode(text, keyring, now=instant)
     if decoded.signature_is_valid:
         is_revoked = with_store(source, lambda store: _look_up(store, source, decoded.claims))
@@ -91,6 +92,18 @@ def revoke(folder: Path, text: str, as_json: bool) -> None:
         return await _revoke_access_token(store, source, text, now=instant)
 
     show_one(with_store(source, work), as_json=as_json)
+
+
+def selected_by(store: Store, source: Source, text: str, *, now: int) -> Selection:
+    """What a token names, proven: the grant of a refresh token, the status position of an access token.
+
+    Raises:
+        InvalidToken: it was not made here, or names no status list of this issuer and database.
+    """
+    if text.startswith(_REFRESH_TOKEN):
+        return Selection(grant_id=_read_refresh_token(store, source, text))
+    _, position = _read_access_token(store, source, text, now=now)
+    return Selection(position=position)
 
 
 def _decode(text: str, keyring: Keyring, *, now: int) -> Decoded:
@@ -141,22 +154,34 @@ async def _look_up(store: Store, source: Source, body: Mapping[str, Any]) -> boo
 
 
 async def _revoke_refresh_token(store: Store, source: Source, text: str, *, now: int) -> dict[str, Any]:
-    sealer = Sealer(KeyFolder(source.keys).read_secrets(), epoch=store.epoch)
-    pointer = sealer.read_refresh_token(text)
-    if pointer is None:
-        raise InvalidToken("the refresh token was not made here, or under a server secret or database that is gone")
-    ended = await store.grants.end(pointer.grant_id, now=now)
-    return {"kind": "refresh_token", "grant_id": pointer.grant_id, "revoked": True, "was_over_before": not ended}
+    grant_id = _read_refresh_token(store, source, text)
+    ended = await store.grants.end(grant_id, now=now)
+    return {"kind": "refresh_token", "grant_id": grant_id, "revoked": True, "was_over_before": not ended}
 
 
 async def _revoke_access_token(store: Store, source: Source, text: str, *, now: int) -> dict[str, Any]:
-    keyring = Keyring(KeyFolder(source.keys), max_token_lifetime=source.settings.max_token_lifetime)
+    found, position = _read_access_token(store, source, text, now=now)
+    denied = await store.positions.deny(position, now=now)
+    return {"kind": "access_token", "jti": found.jti, "revoked": True, "was_over_before": not denied}
+
+
+def _read_refresh_token(store: Store, source: Source, text: str) -> int:
+    """The grant that a refresh token names, once its MAC is proven."""
+    sealer = Sealer(open_keys(source).read_secrets(), epoch=store.epoch)
+    pointer = sealer.read_refresh_token(text)
+    if pointer is None:
+        raise InvalidToken("the refresh token was not made here, or under a server secret or database that is gone")
+    return pointer.grant_id
+
+
+def _read_access_token(store: Store, source: Source, text: str, *, now: int) -> tuple[AccessToken, int]:
+    """The claims and the status position of an access token, once its signature is proven."""
+    keyring = Keyring(open_keys(source), max_token_lifetime=source.settings.max_token_lifetime)
     found = claims.read(keyring.open(text, typ=claims.TYPE, now=now))
     position = _position(store, source, found)
     if position is None:
         raise InvalidToken("the token names no status list of this issuer and database")
-    denied = await store.positions.deny(position, now=now)
-    return {"kind": "access_token", "jti": found.jti, "revoked": True, "was_over_before": not denied}
+    return found, position
 
 
 def _position(store: Store, source: Source, found: AccessToken) -> int | None:

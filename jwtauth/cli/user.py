@@ -1,4 +1,4 @@
-"""`jwtauth user`: the people who sign in, their passwords, realms and roles."""
+"""`jwtauth user`: the people who sign in, their passwords, profiles, realms and roles."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,15 +8,16 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from jwtauth.cli import lookup, prompts, views
+from jwtauth.cli import claims, lookup, prompts, views
 from jwtauth.cli.options import given, json_option, several, together
 from jwtauth.cli.printing import example, show_many, show_one
 from jwtauth.cli.running import now, with_store
 from jwtauth.protocol import registration
 from jwtauth.protocol.password import MAX_PASSWORD_BYTES
+from jwtauth.protocol.profile import Profile
 from jwtauth.protocol.records import User
 from jwtauth.settings import Settings, load
-from jwtauth.store.ports import Store
+from jwtauth.store.ports import Ended, Store
 
 Role = tuple[str, str]
 Memberships = dict[str, tuple[str, ...]]
@@ -72,11 +73,13 @@ def user() -> None:
     epilog=example(
         "jwtauth user create alice --realm default --role portal:editor",
         "jwtauth user create bob --realm default --password-stdin < password.txt",
+        "jwtauth user create carol --realm default --claim name='Carol Shaw' --claim email=carol@example.com",
     )
 )
 @click.argument("username")
 @click.option("--id", "user_id", type=click.IntRange(1, _MAX_ID), help="The integer that tokens carry as uid.")
 @_joining
+@claims.claim_option
 @_password_stdin
 @_no_password
 @json_option
@@ -86,7 +89,14 @@ def create(folder: Path, /, username: str, user_id: int | None, as_json: bool, *
     source, instant = load(folder), now()
     roles = _join({}, settings["realms"] or (), settings["roles"])
     must_ask = not settings["password_stdin"] and not settings["no_password"]
-    new = User(id=user_id or 0, sub=registration.SUBJECT_PREFIX + token_urlsafe(16), username=username, roles=roles)
+    new = User(
+        id=user_id or 0,
+        sub=registration.SUBJECT_PREFIX + token_urlsafe(16),
+        username=username,
+        roles=roles,
+        profile=claims.apply(Profile(), settings["claims"]),
+        updated_at=instant,
+    )
 
     async def check(store: Store) -> None:
         registration.check_user(new, await store.administration.realms())
@@ -103,7 +113,7 @@ def create(folder: Path, /, username: str, user_id: int | None, as_json: bool, *
 @json_option
 @click.pass_obj
 def show(folder: Path, username: str, as_json: bool) -> None:
-    """Show a user with realms and roles, never the password."""
+    """Show a user with profile, realms and roles, never the password."""
     found = with_store(load(folder), lambda store: lookup.user(store, username))
     show_one(views.of_user(found), as_json=as_json)
 
@@ -121,6 +131,7 @@ def list_(folder: Path, realm: str | None, as_json: bool) -> None:
 @user.command(
     epilog=example(
         "jwtauth user change alice --role portal:editor --remove-role portal:reader",
+        "jwtauth user change alice --claim email=alice@example.com --claim email_verified=true --claim nickname=",
         "jwtauth user change alice --password-prompt",
     )
 )
@@ -128,6 +139,7 @@ def list_(folder: Path, realm: str | None, as_json: bool) -> None:
 @click.option("--username", "new_name", help="The new username.")
 @_joining
 @_leaving
+@claims.claim_option
 @click.option("--password-prompt", "ask", is_flag=True, help="Ask for a new password; all grants end.")
 @_password_stdin
 @_no_password
@@ -143,7 +155,14 @@ def change(folder: Path, /, username: str, new_name: str | None, ask: bool, as_j
     async def work(store: Store) -> tuple[User, int]:
         known = await lookup.user(store, username)
         roles = _leave(known.roles, settings["left"] or (), settings["removed"])
-        changed = replace(known, roles=_join(roles, settings["realms"] or (), settings["roles"]), **wanted)
+        changed = replace(
+            known,
+            roles=_join(roles, settings["realms"] or (), settings["roles"]),
+            profile=claims.apply(known.profile, settings["claims"]),
+            **wanted,
+        )
+        if _claims_of(changed) != _claims_of(known):
+            changed = replace(changed, updated_at=instant)
         registration.check_user(changed, await store.administration.realms())
         return changed, await store.administration.change_user(changed, now=instant)
 
@@ -176,6 +195,25 @@ def enable(folder: Path, username: str, as_json: bool) -> None:
 
     with_store(load(folder), work)
     show_one({"username": username, "enabled": True}, as_json=as_json)
+
+
+@user.command("sign-out", epilog=example("jwtauth user sign-out alice"))
+@click.argument("username")
+@json_option
+@click.pass_obj
+def sign_out(folder: Path, username: str, as_json: bool) -> None:
+    """End all browser sessions and all grants of a user, who may sign in again at once."""
+
+    async def work(store: Store) -> Ended:
+        return await store.sessions.end_all(await lookup.user(store, username), now=now())
+
+    ended = with_store(load(folder), work)
+    show_one({"username": username, "sessions_ended": ended.sessions, "grants_ended": ended.grants}, as_json=as_json)
+
+
+def _claims_of(user: User) -> tuple[str, Profile]:
+    """What clients read at userinfo, where preferred_username is the username."""
+    return user.username, user.profile
 
 
 def _join(known: Mapping[str, tuple[str, ...]], realms: Iterable[str], roles: Iterable[Role]) -> Memberships:

@@ -22,14 +22,16 @@ async def client(issuer: Issuer, request: Request, *, now: int) -> Client:
         case Authenticated(found):
             return found
         case CheckHashes() as question:
-            return await _check_hashes(issuer, credentials, question, now=now)
+            return await _check_hashes(issuer, credentials, question, address=request.address, now=now)
 
 
-async def _check_hashes(issuer: Issuer, credentials: Credentials, question: CheckHashes, *, now: int) -> Client:
+async def _check_hashes(
+    issuer: Issuer, credentials: Credentials, question: CheckHashes, *, address: str, now: int
+) -> Client:
     found, secrets, hashes = question.client, question.secrets, question.hashes
     if issuer.passwords.remembers(found.client_id, hashes, secrets):
         return found
     check = partial(issuer.passwords.verify_secret, found.client_id, hashes, secrets)
-    if not await issuer.throttle.guess(f"client {found.client_id}", check, now=now):
+    if not await issuer.throttle.guess(f"client {found.client_id}", check, address=address, now=now):
         raise client_auth.refused(credentials)
     return found

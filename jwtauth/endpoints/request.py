@@ -14,3 +14,5 @@ class Request(Struct, frozen=True, kw_only=True):
     """The query string, read alike; only endpoints that say so take parameters from it."""
     authorization: tuple[str, ...] = ()
     """Every Authorization header, as sent."""
+    address: str = ""
+    """Of the client, as the nearest trusted proxy tells it; for counting wrong secrets."""

@@ -4,32 +4,21 @@ from functools import partial
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType, structs
+from msgspec import structs
 
-from jwtauth.endpoints import authenticate
+from jwtauth.endpoints import authenticate, redeem, refresh, token_answer
 from jwtauth.endpoints.request import Request
-from jwtauth.errors import InvalidGrant, Overloaded, UnsupportedGrantType
+from jwtauth.endpoints.token_answer import TokenAnswer
+from jwtauth.errors import Overloaded, UnsupportedGrantType
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
-from jwtauth.protocol import client_credentials, parameters, password, refresh_token, scopes
-from jwtauth.protocol.records import Client, GrantType, Permission, Pointer
-from jwtauth.protocol.refresh_token import EndGrant, KeepToken, RetrySuccessor, Rotate
+from jwtauth.protocol import authorization_code, client_credentials, parameters, password, refresh_token
+from jwtauth.protocol.records import Client, GrantType, Pointer
 
 ATTEMPTS: Final = 3
 """How often a request that lost against another loads and decides again."""
 
-TokenRequest = client_credentials.Request | password.Request | refresh_token.Request
-
-
-class TokenAnswer(Struct, frozen=True, kw_only=True):
-    """RFC 6749 section 5.1."""
-
-    access_token: str
-    token_type: str = "Bearer"
-    expires_in: int
-    refresh_token: str | UnsetType = UNSET
-    scope: str | UnsetType = UNSET
-    """Absent where the token has no scope at all: an empty one has no spelling (RFC 6749 section 3.3)."""
+TokenRequest = authorization_code.Request | client_credentials.Request | password.Request | refresh_token.Request
 
 
 async def answer(issuer: Issuer, request: Request) -> TokenAnswer:
@@ -43,12 +32,14 @@ async def answer(issuer: Issuer, request: Request) -> TokenAnswer:
     client = await authenticate.client(issuer, request, now=now)
     for _ in range(ATTEMPTS):
         match grant_request:
+            case authorization_code.Request():
+                given = await redeem.tokens(issuer, grant_request, client, now=now)
             case client_credentials.Request():
                 given = await _client_credentials(issuer, grant_request, client, now=now)
             case password.Request():
-                given = await _password(issuer, grant_request, client, now=now)
+                given = await _password(issuer, grant_request, client, request.address, now=now)
             case refresh_token.Request():
-                given = await _refresh_token(issuer, grant_request, client, now=now)
+                given = await refresh.tokens(issuer, grant_request, client, now=now)
         if given is not None:
             return given
         now = issuer.begin()
@@ -73,14 +64,17 @@ async def _client_credentials(
     position = await issuer.machine_positions.take(client, now=now)
     if position is None:
         return None
-    return _answer(issuer, permission, position, now=now)
+    return token_answer.make(issuer, permission, position, now=now)
 
 
-async def _password(issuer: Issuer, request: password.Request, client: Client, *, now: int) -> TokenAnswer | None:
+async def _password(
+    issuer: Issuer, request: password.Request, client: Client, address: str, *, now: int
+) -> TokenAnswer | None:
     password.check(request, client)
+    counted = address if client.is_public else ""  # a confidential client's address is that of all its people
     user = await issuer.store.directory.user_named(request.username)
     check = partial(issuer.passwords.verify, password.hash_to_check(client, user), request.password)
-    matches = await issuer.throttle.guess(f"user {request.username}", check, now=now)
+    matches = await issuer.throttle.guess(f"user {request.username}", check, address=counted, now=now)
     start = password.decide(
         request, client, user, password_matches=matches, secret_number=issuer.sealer.current_number, now=now
     )
@@ -90,67 +84,11 @@ async def _password(issuer: Issuer, request: password.Request, client: Client, *
     issuer.tell(Event(name="grant.started", at=now, client_id=client.client_id, uid=grant.user_id, grant_id=grant.id))
     pointer = Pointer(grant_id=grant.id, generation=0, secret_number=grant.secret_number)
     successor = pointer if start.has_refresh_token else None
-    return _answer(issuer, start.permission, grant.position, successor, now=now)
-
-
-async def _refresh_token(
-    issuer: Issuer, request: refresh_token.Request, client: Client, *, now: int
-) -> TokenAnswer | None:
-    pointer = issuer.sealer.read_refresh_token(request.refresh_token)
-    if pointer is None:
-        raise InvalidGrant(refresh_token.REFUSED)
-    grants = issuer.store.grants
-    grant = await grants.get(pointer.grant_id)
-    user = await issuer.store.directory.user(grant.user_id) if grant else None
-    verdict = refresh_token.decide(request, client, grant, pointer, user, now=now)
-    assert grant is not None  # a missing grant was refused
-    match verdict:
-        case Rotate(permission=permission):
-            number = issuer.sealer.current_number
-            position = await grants.rotate(
-                grant.id,
-                pointer.generation,
-                secret_number=number,
-                expires_at=verdict.expires_at,
-                renews_position=verdict.renews_position,
-                now=now,
-            )
-            if position is None:
-                return None
-            successor = Pointer(grant_id=grant.id, generation=pointer.generation + 1, secret_number=number)
-            return _answer(issuer, permission, position, successor, now=now)
-        case RetrySuccessor(permission=permission):
-            successor = Pointer(grant_id=grant.id, generation=grant.generation, secret_number=grant.secret_number)
-            return _answer(issuer, permission, grant.position, successor, now=now)
-        case KeepToken(permission=permission):
-            return _answer(issuer, permission, grant.position, pointer, now=now)
-        case EndGrant():
-            if await grants.end(grant.id, now=now):
-                issuer.tell(
-                    Event(
-                        name="grant.ended",
-                        at=now,
-                        client_id=client.client_id,
-                        uid=grant.user_id,
-                        grant_id=grant.id,
-                        reason="refresh token reused",
-                    )
-                )
-            raise InvalidGrant(refresh_token.REFUSED)
-
-
-def _answer(
-    issuer: Issuer, permission: Permission, position: int, successor: Pointer | None = None, *, now: int
-) -> TokenAnswer:
-    return TokenAnswer(
-        access_token=issuer.mint(permission, position, now=now),
-        expires_in=permission.lifetime_in,
-        refresh_token=UNSET if successor is None else issuer.sealer.refresh_token(successor),
-        scope=scopes.text(permission.scope) or UNSET,
-    )
+    return token_answer.make(issuer, start.permission, grant.position, successor, now=now)
 
 
 _REQUESTS: Final[dict[str, type[TokenRequest]]] = {
+    GrantType.AUTHORIZATION_CODE: authorization_code.Request,
     GrantType.CLIENT_CREDENTIALS: client_credentials.Request,
     GrantType.PASSWORD: password.Request,
     GrantType.REFRESH_TOKEN: refresh_token.Request,

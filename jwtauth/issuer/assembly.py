@@ -19,7 +19,7 @@ def open_issuer(source: Source) -> Issuer:
         return Issuer(
             source.settings,
             store,
-            KeyFolder(source.keys),
+            KeyFolder(source.keys, passphrase=source.keys_passphrase()),
             observers=Observers([log.write]),
         )
     except Exception:

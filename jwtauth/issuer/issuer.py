@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from jwtauth.errors import ConfigurationError
+from jwtauth.errors import ConfigurationError, InvalidToken
 from jwtauth.issuer.access_tokens import AccessTokens
 from jwtauth.issuer.machine_positions import MachinePositions
+from jwtauth.issuer.status_lists import StatusLists
 from jwtauth.issuer.throttle import Throttle
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.keyring import RELOAD_IN, Keyring
-from jwtauth.keyring.secrets import Sealer, check_fingerprints
+from jwtauth.keyring.sealer import Sealer
+from jwtauth.keyring.secrets import check_fingerprints
 from jwtauth.observe.events import Event, Observers
 from jwtauth.observe.log import LOGGER
+from jwtauth.outside.http import Outside
 from jwtauth.passwords import Passwords
-from jwtauth.protocol import claims, status_list
+from jwtauth.protocol import claims, id_token, status_list
 from jwtauth.protocol.claims import StatusList
+from jwtauth.protocol.id_token import Hint
 from jwtauth.protocol.records import Permission
 from jwtauth.settings import Settings
 from jwtauth.store.ports import Store
@@ -68,7 +72,15 @@ class Issuer:
         self.sealer = self._read_secrets()
         self.access_tokens = AccessTokens(settings.issuer, store, self.keyring)
         self.throttle = Throttle(store.attempts)
+        self.outside = Outside()
         self.machine_positions = MachinePositions(store.positions)
+        self.status_lists = StatusLists(
+            settings.issuer,
+            store,
+            self.keyring,
+            algorithm=settings.access_token_algorithm,
+            ttl=settings.status_list_ttl,
+        )
         self._status_uri = f"{settings.issuer}/oauth/status/"
         self.keyring.signing_key(settings.access_token_algorithm, now=self.now())
 
@@ -110,18 +122,40 @@ class Issuer:
                 idx=status_list.index(position),
                 uri=self._status_uri + status_list.list_name(position, epoch=self.store.epoch),
             ),
-            jti=next(self._names),
+            jti=self.random_name(),
             now=now,
         )
         key = self.keyring.signing_key(self.settings.access_token_algorithm, now=now)
         return key.sign(_ENCODER.encode(token), typ=claims.TYPE)
+
+    def sign(self, claims: object, *, algorithm: str, typ: str, now: int) -> str:
+        """Any other claims, signed as a JWT of another type than access tokens have.
+
+        Raises:
+            ConfigurationError: there is no key for the algorithm.
+        """
+        return self.keyring.signing_key(algorithm, now=now).sign(_ENCODER.encode(claims), typ=typ)
+
+    def id_token_hint(self, hint: str | None, *, now: int) -> Hint | None:
+        """What an id_token_hint says, also one that expired; None where it is no ID token of ours (SECURITY Z-15)."""
+        if hint is None:
+            return None
+        try:
+            payload = self.keyring.open(hint, typ=id_token.TYPE, now=now)
+            return id_token.read_hint(payload, issuer=self.settings.issuer)
+        except InvalidToken:
+            return None
+
+    def random_name(self) -> str:
+        """120 random bits as 20 characters that are safe in URLs."""
+        return next(self._names)
 
     def tell(self, event: Event) -> None:
         """Tell every observer."""
         self.observers.tell(event)
 
     def close(self) -> None:
-        """Finish waiting writes and let go of threads and files."""
+        """Finish waiting writes and let go of threads and files. Calls to others are closed by who made them."""
         self.passwords.close()
         self.store.close()
 

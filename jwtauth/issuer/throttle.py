@@ -7,7 +7,8 @@ from typing import Final
 
 from jwtauth.errors import Overloaded, TooManyAttempts
 from jwtauth.protocol import throttling
-from jwtauth.store.ports import Attempts
+from jwtauth.protocol.throttling import Patience
+from jwtauth.store.ports import Attempts, Failures
 
 WAITING: Final = 64
 """Guesses for one account that may wait for each other in one worker; one more is answered 503."""
@@ -30,16 +31,23 @@ class Throttle:
         self._attempts = attempts
         self._queues: dict[int, _Queue] = {}
 
-    async def guess(self, account: str, check: Callable[[], Awaitable[bool]], *, now: int) -> bool:
-        """Whether `check` accepts a secret for an account; a wrong one is counted against the account.
+    async def guess(self, account: str, check: Callable[[], Awaitable[bool]], *, address: str = "", now: int) -> bool:
+        """Whether `check` accepts a secret for an account; a wrong one is counted against account and address.
 
         An account that nobody has is counted like any other: waiting tells nothing about who exists.
 
         Raises:
-            TooManyAttempts: the account has to wait; nothing was checked.
-            Overloaded: too many guesses for it wait already.
+            TooManyAttempts: the account or the address has to wait; nothing was checked.
+            Overloaded: too many guesses for the account wait already.
         """
-        bucket = int.from_bytes(sha256(account.encode()).digest()[:8], "big") % throttling.BUCKETS
+        if address:
+            await self._wait(_bucket(f"address {address}"), throttling.ADDRESS, now=now)
+        is_right = await self._guess_for(_bucket(account), check, now=now)
+        if address and not is_right:
+            await self._count(_bucket(f"address {address}"), throttling.ADDRESS, now=now)
+        return is_right
+
+    async def _guess_for(self, bucket: int, check: Callable[[], Awaitable[bool]], *, now: int) -> bool:
         queue = self._queues.setdefault(bucket, _Queue())
         if queue.waiting >= WAITING:
             raise Overloaded("too many attempts for this account are waiting; try again in a second")
@@ -53,13 +61,24 @@ class Throttle:
                 self._queues.pop(bucket, None)
 
     async def _check(self, bucket: int, check: Callable[[], Awaitable[bool]], *, now: int) -> bool:
-        failures = await self._attempts.failures(bucket)
-        wait = throttling.wait_in(failures.count, last_at=failures.last_at, now=now)
-        if wait:
-            raise TooManyAttempts(f"too many wrong secrets; try again in {wait} s", retry_after_in=wait)
+        failures = await self._wait(bucket, throttling.ACCOUNT, now=now)
         is_right = await check()
         if is_right and failures.count:
             await self._attempts.clear(bucket)
         if not is_right:
-            await self._attempts.record_failure(bucket, now=now, forget_before=now - throttling.FORGET_IN)
+            await self._count(bucket, throttling.ACCOUNT, now=now)
         return is_right
+
+    async def _wait(self, bucket: int, patience: Patience, *, now: int) -> Failures:
+        failures = await self._attempts.failures(bucket)
+        wait = throttling.wait_in(failures.count, patience, last_at=failures.last_at, now=now)
+        if wait:
+            raise TooManyAttempts(f"too many wrong secrets; try again in {wait} s", retry_after_in=wait)
+        return failures
+
+    async def _count(self, bucket: int, patience: Patience, *, now: int) -> None:
+        await self._attempts.record_failure(bucket, now=now, forget_before=now - patience.forget_in)
+
+
+def _bucket(account: str) -> int:
+    return int.from_bytes(sha256(account.encode()).digest()[:8], "big") % throttling.BUCKETS

@@ -1,10 +1,12 @@
 """The keys folder: one file per signing key, and server.secret; readable by their owner only (SECURITY S-08).
 
-A file is written under another name, flushed to the disk and renamed, so that nobody ever reads half of one.
+A file is written under another name, flushed to the disk and renamed, so that nobody ever reads half of one. Where
+there is a passphrase, it is encrypted by `jwtauth.keyring.encryption`; files from before stay readable as they are.
 """
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from jwtauth.errors import ConfigurationError
-from jwtauth.keyring import jws
+from jwtauth.keyring import encryption, jws
+from jwtauth.keyring.encryption import Encryption
 from jwtauth.keyring.jws import SigningKey
 from jwtauth.keyring.schedule import KeyDates
 
@@ -53,8 +56,15 @@ class SecretFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class KeyFolder:
     """Reads and writes the files of one keys folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, passphrase: bytes | None = None) -> None:
+        """Open a folder; nothing is read yet.
+
+        Args:
+            path: the folder.
+            passphrase: what files are encrypted with when they are written; without it they are written as they are.
+        """
         self.path = path
+        self._encryption = Encryption(passphrase)
 
     def read_keys(self) -> list[tuple[KeyFile, SigningKey]]:
         """Every signing key.
@@ -76,8 +86,16 @@ class KeyFolder:
         record = KeyFile(
             kid=key.kid, algorithm=key.algorithm, created_at=created_at, signs_at=signs_at, private_key=key.pem()
         )
-        self._write(self._path_of(key.algorithm, key.kid), record)
+        self.replace_key(record)
         return record
+
+    def replace_key(self, record: KeyFile) -> None:
+        """Write a key's file as a whole, whether or not there is one.
+
+        Raises:
+            ConfigurationError: the folder cannot be written.
+        """
+        self._write(self._path_of(record.algorithm, record.kid), self._encoded(record))
 
     def has_key(self, record: KeyFile) -> bool:
         """Whether the key's file is there."""
@@ -95,7 +113,7 @@ class KeyFolder:
         """
         path = self.path / SECRET_FILE
         try:
-            found = msgspec.json.decode(_read_private(path), type=SecretFile)
+            found = msgspec.json.decode(self._read(path), type=SecretFile)
         except FileNotFoundError:
             raise ConfigurationError(
                 f"{path} is missing; restore it from the backup of your secrets: without it no refresh token verifies"
@@ -112,7 +130,39 @@ class KeyFolder:
         Raises:
             ConfigurationError: the folder cannot be written.
         """
-        self._write(self.path / SECRET_FILE, record)
+        self._write(self.path / SECRET_FILE, self._encoded(record))
+
+    def unencrypted(self) -> list[str]:
+        """The names of the files that need no passphrase.
+
+        Raises:
+            ConfigurationError: a file is unsafe.
+        """
+        return [path.name for path in self._paths() if not encryption.is_encrypted(_read_private(path))]
+
+    def encrypt(self) -> list[str]:
+        """Encrypt the files that are not; returns their names. If it breaks off, it can be begun again.
+
+        Raises:
+            ConfigurationError: there is no passphrase, or a file is missing, unsafe or damaged: then none was changed.
+        """
+        if not self._encryption.has_passphrase:
+            raise ConfigurationError(
+                "there is no passphrase to encrypt with; name one with the setting keys_passphrase: file:/path or"
+                " env:NAME"
+            )
+        self._require_sound()
+        return self._convert(self.unencrypted(), self._encryption.encrypt)
+
+    def decrypt(self) -> list[str]:
+        """Write the encrypted files as they are without; returns their names. If it breaks off, it can be begun again.
+
+        Raises:
+            ConfigurationError: a file is missing, unsafe, damaged or of another passphrase: then none was changed.
+        """
+        self._require_sound()
+        plain = self.unencrypted()
+        return self._convert([path.name for path in self._paths() if path.name not in plain], bytes)
 
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """A value that differs whenever a file was added, replaced or removed."""
@@ -129,7 +179,7 @@ class KeyFolder:
     def _read_key(self, path: Path) -> tuple[KeyFile, SigningKey] | None:
         """The key in a file, or None where another process has just removed it."""
         try:
-            record = msgspec.json.decode(_read_private(path), type=KeyFile)
+            record = msgspec.json.decode(self._read(path), type=KeyFile)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError:
@@ -144,11 +194,32 @@ class KeyFolder:
             raise ConfigurationError(f"{path}: its kid is not that of the key in it; restore the file")
         return record, key
 
+    def _convert(self, names: list[str], convert: Callable[[bytes], bytes]) -> list[str]:
+        for name in names:
+            self._write(self.path / name, convert(self._read(self.path / name)))
+        return names
+
+    def _require_sound(self) -> None:
+        self.read_keys()
+        self.read_secrets()
+
+    def _read(self, path: Path) -> bytes:
+        content = _read_private(path)
+        try:
+            return self._encryption.decrypt(content)
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"{path} {problem}") from None
+
+    def _encoded(self, record: Struct) -> bytes:
+        return self._encryption.encrypt(msgspec.json.format(msgspec.json.encode(record), indent=2))
+
+    def _paths(self) -> list[Path]:
+        return [path for path in sorted(self.path.iterdir()) if path.name == SECRET_FILE or path.name.endswith(SUFFIX)]
+
     def _path_of(self, algorithm: str, kid: str) -> Path:
         return self.path / f"{algorithm}-{kid}{SUFFIX}"
 
-    def _write(self, path: Path, record: Struct) -> None:
-        content = msgspec.json.format(msgspec.json.encode(record), indent=2)
+    def _write(self, path: Path, content: bytes) -> None:
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -85,6 +85,11 @@ class Keyring:
             raise ConfigurationError(f"there is no {algorithm} key; run `jwtauth keys create --algorithm {algorithm}`")
         return key
 
+    def algorithms(self, *, now: int) -> frozenset[str]:
+        """The algorithms that there is a signing key for at this instant."""
+        self.advance(now)
+        return self._algorithms
+
     def open(self, token: str, *, typ: str, now: int) -> bytes:
         """The payload of a token that a published key signed with this very `typ`.
 
@@ -113,6 +118,7 @@ class Keyring:
         self._signing = {
             entry.dates.algorithm: by_kid[entry.dates.kid] for entry in planned if entry.state is KeyState.SIGNING
         }
+        self._algorithms = frozenset(self._signing)
         self._verifying = {
             entry.dates.kid: by_kid[entry.dates.kid] for entry in planned if entry.state is not KeyState.RETIRED
         }

@@ -1,10 +1,14 @@
 """Where a bearer token stands in a request (RFC 6750 section 2)."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
-from jwtauth.errors import InvalidRequest
+from jwtauth.errors import InvalidRequest, InvalidTokenRequest, MissingToken
 from jwtauth.protocol import parameters
 from jwtauth.protocol.parameters import Parameters
+
+_BEARER: Final = re.compile(r"bearer +[^ ]", re.IGNORECASE | re.ASCII)
 
 
 def one(authorization: Sequence[str], other: Parameters) -> str:
@@ -24,3 +28,21 @@ def one(authorization: Sequence[str], other: Parameters) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise InvalidRequest("Authorization: expected the Bearer scheme and a token")
     return token.strip()
+
+
+def presented(authorization: Sequence[str], form: Parameters, query: Parameters) -> str:
+    """The access token of a request to a protected resource: in the header, or in the form of a POST.
+
+    Raises:
+        MissingToken: there is none; the challenge then carries no error code (RFC 6750 section 3.1).
+        InvalidTokenRequest: it was sent twice, or in the query, where every log on the way would keep it.
+    """
+    if parameters.one(query, "access_token") is not None:
+        raise InvalidTokenRequest("access_token: was sent in the query; send it in the Authorization header")
+    bearers = [header for header in authorization if _BEARER.match(header)]
+    if not bearers and parameters.one(form, "access_token") is None:
+        raise MissingToken("access_token: is missing; send it in the Authorization header")
+    try:
+        return one(authorization, form)
+    except InvalidRequest as problem:
+        raise InvalidTokenRequest(str(problem)) from None

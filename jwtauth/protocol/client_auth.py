@@ -104,7 +104,7 @@ def decide(credentials: Credentials, client: Client | None, *, now: int) -> Auth
         InvalidClient: unknown, disabled, wrong secret, or another method than the registered one; all alike.
     """
     by_basic = credentials.method is AuthMethod.BASIC
-    if client is None or client.disabled_at is not None or client.realm.disabled_at is not None:
+    if client is None or not client.is_enabled:
         _any_matches(credentials.secrets, (_DUMMY_DIGEST,))
         raise InvalidClient(REFUSED, by_basic=by_basic, reason="the client is unknown or disabled")
     if credentials.method is not client.auth_method:

@@ -8,6 +8,7 @@ MAY_REPEAT = frozenset({"resource"})
 """RFC 8707 section 2: more than one resource may be asked for. Nothing else may be sent twice."""
 
 Parameters = dict[str, str | tuple[str, ...]]
+Pairs = tuple[tuple[str, str], ...]
 
 
 def read(pairs: Iterable[tuple[str, str]]) -> Parameters:
@@ -28,6 +29,19 @@ def read(pairs: Iterable[tuple[str, str]]) -> Parameters:
         else:
             found[name] = value
     return {name: value for name, value in found.items() if value}
+
+
+def read_each(pairs: Pairs) -> tuple[Parameters, tuple[str, ...]]:
+    """The parameters of an authorization request without those that were sent twice, and the names of these.
+
+    A repeated parameter is refused like in `read`, but where to the refusal goes depends on which one it is.
+
+    Raises:
+        InvalidRequest: a parameter holds a NUL.
+    """
+    names = [name for name, _ in pairs]
+    repeated = {name for name in names if name not in MAY_REPEAT and names.count(name) > 1}
+    return read((name, value) for name, value in pairs if name not in repeated), tuple(sorted(repeated))
 
 
 def one(parameters: Parameters, name: str) -> str | None:

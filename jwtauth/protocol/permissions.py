@@ -1,7 +1,8 @@
 """What the tokens of a grant will say, shared by the rules of all grant types (RFC 9068 section 2.2)."""
 
 from jwtauth.errors import UnauthorizedClient
-from jwtauth.protocol.records import Client, GrantType, Permission, User
+from jwtauth.protocol import requested_claims
+from jwtauth.protocol.records import Client, Grant, GrantType, Permission, User
 
 
 def require_grant_type(client: Client, grant_type: GrantType) -> None:
@@ -31,7 +32,14 @@ def of_machine(client: Client, *, scope: tuple[str, ...], resources: tuple[str, 
     )
 
 
-def of_person(client: Client, user: User, *, scope: tuple[str, ...], resources: tuple[str, ...]) -> Permission:
+def of_person(
+    client: Client,
+    user: User,
+    *,
+    scope: tuple[str, ...],
+    resources: tuple[str, ...],
+    userinfo_claims: tuple[str, ...] = (),
+) -> Permission:
     """A token about a person: `authorities` are the roles held in the client's realm at this moment."""
     return Permission(
         client_id=client.client_id,
@@ -42,7 +50,16 @@ def of_person(client: Client, user: User, *, scope: tuple[str, ...], resources: 
         lifetime_in=access_token_in(client),
         username=user.username,
         uid=user.id,
+        userinfo_claims=userinfo_claims,
     )
+
+
+def of_grant(
+    client: Client, user: User, grant: Grant, *, scope: tuple[str, ...], granted: tuple[str, ...]
+) -> Permission:
+    """A token of a person's grant; named claims that the client may no longer ask for are left out."""
+    claims = requested_claims.within(grant.claims, client.scope)
+    return of_person(client, user, scope=scope, resources=granted, userinfo_claims=claims.userinfo)
 
 
 def access_token_in(client: Client) -> int:

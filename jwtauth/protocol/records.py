@@ -9,10 +9,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from jwtauth.protocol.profile import Profile
+
 
 class GrantType(StrEnum):
     """What a client may send as grant_type (RFC 6749 section 4)."""
 
+    AUTHORIZATION_CODE = "authorization_code"
     CLIENT_CREDENTIALS = "client_credentials"
     PASSWORD = "password"
     REFRESH_TOKEN = "refresh_token"
@@ -24,6 +27,14 @@ class AuthMethod(StrEnum):
     BASIC = "client_secret_basic"
     POST = "client_secret_post"
     NONE = "none"
+
+
+class ApplicationType(StrEnum):
+    """What kind of application a client is (OpenID Connect Dynamic Client Registration 1.0 section 2)."""
+
+    WEB = "web"
+    NATIVE = "native"
+    """Runs on people's devices: its loopback redirect URIs may use any port (RFC 8252 section 7.3)."""
 
 
 class SecretKind(StrEnum):
@@ -97,6 +108,20 @@ class Client(Struct, frozen=True, kw_only=True):
     authorities: tuple[str, ...] = ()
     """Roles that its own tokens (client_credentials) carry."""
     redirect_uris: tuple[str, ...] = ()
+    application_type: ApplicationType = ApplicationType.WEB
+    requires_pkce: bool = True
+    """Confidential clients only may do without, and should then always send a nonce (RFC 9700 section 2.1.1)."""
+    asks_consent: bool = True
+    """Whether people are asked before it gets tokens; off for your own applications. A client whose identity nothing
+    proves is asked for each time all the same (SECURITY B-12)."""
+    allows_implicit: bool = False
+    """Whether it may ask for response_type token; only old clients that cannot move yet (RFC 9700 section 2.1.2)."""
+    id_token_algorithm: str = "RS256"
+    """What signs its ID tokens; a key for it must exist."""
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    """Where a browser may be sent after logout, compared exactly (OpenID Connect RP-Initiated Logout 1.0)."""
+    backchannel_logout_uri: str | None = None
+    """Where logout tokens are sent (OpenID Connect Back-Channel Logout 1.0)."""
     access_token_in: int | None = None
     """Life of its access tokens where it differs from its realm's."""
     refresh_token_is_reusable: bool = False
@@ -105,6 +130,11 @@ class Client(Struct, frozen=True, kw_only=True):
     """Names of other realms whose tokens it may introspect."""
     disabled_at: int | None = None
     is_demo: bool = False
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether neither it nor its realm was disabled."""
+        return self.disabled_at is None and self.realm.disabled_at is None
 
     @property
     def is_public(self) -> bool:
@@ -122,8 +152,23 @@ class User(Struct, frozen=True, kw_only=True):
     epoch: int = 0
     roles: dict[str, tuple[str, ...]] = {}
     """Roles by realm name. A person who is not a key here is no member of that realm."""
+    profile: Profile = Profile()
+    """Standard claims about the person."""
+    updated_at: int = 0
+    """When the profile last changed."""
     disabled_at: int | None = None
     is_demo: bool = False
+
+
+class RequestedClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Claims asked for by name, beside those that scopes stand for (OpenID Connect Core 1.0 section 5.5)."""
+
+    id_token: tuple[str, ...] = ()
+    userinfo: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether any is asked for."""
+        return bool(self.id_token or self.userinfo)
 
 
 class Grant(Struct, frozen=True, kw_only=True):
@@ -148,10 +193,36 @@ class Grant(Struct, frozen=True, kw_only=True):
     ends_at: int
     """No rotation moves `expires_at` past this instant."""
     ended_at: int | None = None
+    session_id: int | None = None
+    """The browser session in which it was given; without `offline_access` it ends with it."""
+    auth_time: int | None = None
+    """When the person proved who it is, where that was in a browser."""
+    claims: RequestedClaims = RequestedClaims()
+    code_challenge: str | None = None
+    """Kept after redemption: who replays a code must know the verifier to end the grant."""
+    code_expires_at: int | None = None
+    """None where the grant did not begin with a code."""
+    redeemed_at: int | None = None
+    redirect_uri: str | None = None
+    """As sent in the authorization request, if it was; cleared at redemption."""
+    nonce: str | None = None
+    """Cleared at redemption."""
+
+
+class Consent(Struct, frozen=True, kw_only=True):
+    """What a person has allowed a client, remembered until it is withdrawn."""
+
+    user_id: int
+    client_id: int
+    """`Client.id`."""
+    scope: tuple[str, ...]
+    claims: RequestedClaims = RequestedClaims()
+    resources: tuple[str, ...] = ()
+    granted_at: int
 
 
 class NewGrant(Struct, frozen=True, kw_only=True):
-    """A grant about to be started, with the epochs that were read before the password was checked."""
+    """A grant about to be started, with the epochs that were read before the password or session was checked."""
 
     client_id: int
     client_epoch: int
@@ -162,6 +233,66 @@ class NewGrant(Struct, frozen=True, kw_only=True):
     secret_number: int
     expires_at: int
     ends_at: int
+    session_id: int | None = None
+    auth_time: int | None = None
+    claims: RequestedClaims = RequestedClaims()
+    code_challenge: str | None = None
+    code_expires_at: int | None = None
+    redirect_uri: str | None = None
+    nonce: str | None = None
+    transaction: bytes | None = None
+    """Digest of the authorization transaction that this grant finishes: a second grant for it is not started."""
+    consent: Consent | None = None
+    """To be remembered in the same write."""
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A person signed in with one browser (OpenID Connect Session Management)."""
+
+    id: int
+    sid: str
+    """Its public name in ID tokens and logout tokens; never what the cookie holds."""
+    user_id: int
+    auth_time: int
+    """When the person last proved who it is."""
+    created_at: int
+    seen_at: int
+    expires_at: int
+    """Idle until then it is over."""
+    ends_at: int
+    """However busy, then it is over."""
+    ended_at: int | None = None
+    user_agent: str = ""
+
+    def is_live(self, now: int) -> bool:
+        """Whether it still counts at this instant."""
+        return self.ended_at is None and now < min(self.expires_at, self.ends_at)
+
+
+class NewSession(Struct, frozen=True, kw_only=True):
+    """A session about to be started, with the epoch that was read before the password was checked."""
+
+    digest: bytes
+    """SHA-256 of what the cookie holds."""
+    sid: str
+    user_id: int
+    user_epoch: int
+    auth_time: int
+    expires_at: int
+    ends_at: int
+    user_agent: str = ""
+
+
+class LogoutNotice(Struct, frozen=True, kw_only=True):
+    """A client has yet to be told that a session ended (OpenID Connect Back-Channel Logout 1.0)."""
+
+    id: int
+    client_id: int
+    """`Client.id`."""
+    sub: str
+    sid: str
+    attempts: int
+    created_at: int
 
 
 class Permission(Struct, frozen=True, kw_only=True):
@@ -175,6 +306,8 @@ class Permission(Struct, frozen=True, kw_only=True):
     lifetime_in: int
     username: str | None = None
     uid: int | None = None
+    userinfo_claims: tuple[str, ...] = ()
+    """Claims asked for by name at userinfo, beside those of the scope."""
 
 
 class Block(Struct, frozen=True, kw_only=True):
@@ -186,7 +319,7 @@ class Block(Struct, frozen=True, kw_only=True):
 
 
 class Pointer(Struct, frozen=True, kw_only=True):
-    """What a refresh token says once its MAC is proven: which grant, which generation."""
+    """What a code or refresh token says once its MAC is proven: which grant, which generation."""
 
     grant_id: int
     generation: int

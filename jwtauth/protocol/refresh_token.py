@@ -9,9 +9,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from jwtauth.errors import InvalidGrant, InvalidTarget
-from jwtauth.protocol import permissions, resources, scopes
-from jwtauth.protocol.records import Client, Grant, GrantType, Permission, Pointer, User
+from jwtauth.errors import InvalidGrant
+from jwtauth.protocol import permissions, resources, scopes, sessions
+from jwtauth.protocol.records import Client, Grant, GrantType, Permission, Pointer, Session, User
 
 REFUSED: Final = "refresh_token: is unknown, expired, already used, or belongs to another client"
 
@@ -53,12 +53,20 @@ Verdict = Rotate | RetrySuccessor | KeepToken | EndGrant
 
 
 def decide(
-    request: Request, client: Client, grant: Grant | None, pointer: Pointer, user: User | None, *, now: int
+    request: Request,
+    client: Client,
+    grant: Grant | None,
+    pointer: Pointer,
+    user: User | None,
+    session: Session | None = None,
+    *,
+    now: int,
 ) -> Verdict:
     """What a refresh token is worth. The order is law: ended, then owner, and only then reuse.
 
     Raises:
-        InvalidGrant: unknown, ended, expired, of another client, or of a generation not yet issued; nothing ends.
+        InvalidGrant: unknown, ended, expired, of another client, of a generation not yet issued, or of a browser
+            session that is over; nothing ends.
         UnauthorizedClient: the client did not register this grant.
         InvalidScope, InvalidTarget: it asks for more than was granted; the token stays good.
     """
@@ -67,13 +75,15 @@ def decide(
         raise InvalidGrant(REFUSED)
     if grant.client_id != client.id or now >= grant.expires_at or pointer.generation > grant.generation:
         raise InvalidGrant(REFUSED)
+    if not sessions.outlives(grant, client, session, now=now):
+        raise InvalidGrant(REFUSED)
     is_current = pointer.generation == grant.generation
     if not is_current and not _is_retry(grant, pointer, client, now=now):
         return EndGrant()
     allowed = tuple(value for value in grant.scope if value in client.scope)
     scope = scopes.narrow(request.scope, allowed=allowed, default=allowed)
-    granted = _resources(request, client, grant)
-    permission = permissions.of_person(client, user, scope=scope, resources=granted)
+    granted = resources.still_granted(request.resource, granted=grant.resources, allowed=client.resources)
+    permission = permissions.of_grant(client, user, grant, scope=scope, granted=granted)
     if not is_current:
         return RetrySuccessor(permission=permission)
     if client.refresh_token_is_reusable:
@@ -83,18 +93,6 @@ def decide(
         expires_at=min(now + client.realm.refresh_token_in, grant.ends_at),
         renews_position=client.realm.renews_position,
     )
-
-
-def _resources(request: Request, client: Client, grant: Grant) -> tuple[str, ...]:
-    """The resources of the new access token: what was granted and the client may still ask for, or fewer.
-
-    Raises:
-        InvalidTarget: something else is asked for, or nothing is left: no token may fall back to another audience.
-    """
-    allowed = tuple(resource for resource in grant.resources if resource in client.resources)
-    if grant.resources and not allowed:
-        raise InvalidTarget("resource: this client may no longer ask for what was granted")
-    return resources.narrow(request.resource, allowed=allowed) or allowed
 
 
 def _is_retry(grant: Grant, pointer: Pointer, client: Client, *, now: int) -> bool:

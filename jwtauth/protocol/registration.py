@@ -1,24 +1,25 @@
-"""What may be registered: realms, clients, users and their redirect URIs (RFC 7591 section 2, RFC 8252 section 7).
+"""What may be registered: realms, clients and users (RFC 7591 section 2, OpenID Connect Registration 1.0 section 2).
 
-The only place that knows these rules; whoever registers something asks here first.
+The only place that knows these rules, but for those of redirect URIs (`jwtauth.protocol.redirect_uris`); whoever
+registers something asks here first.
 """
 
 import re
 from collections.abc import Collection, Iterable
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from jwtauth.errors import ConfigurationError
-from jwtauth.protocol import permissions, scopes
+from jwtauth.protocol import id_token, permissions, redirect_uris, scopes
+from jwtauth.protocol.profile import Address, Profile
 from jwtauth.protocol.records import Client, ClientSecret, GrantType, Realm, User
-
-MAX_LENGTH: Final = 2048
-"""Longest URI, in characters."""
 
 MAX_NAME_LENGTH: Final = 256
 """Longest username, role or name of a client, in characters."""
+
+MAX_CLAIM_LENGTH: Final = 1024
+"""Longest claim about a person, in characters."""
 
 MAX_DURATION_IN: Final = 3_155_760_000
 """Longest duration, a hundred years: what is longer was mistyped."""
@@ -34,15 +35,20 @@ SUBJECT_PREFIX: Final = "u."
 
 _REALM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
-_URI = re.compile(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()+,;=%-]+", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
-_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_LOOPBACK = ("127.0.0.1", "[::1]")
-_NEVER_IN_A_REDIRECT_URI = (
-    ("*", "a wildcard; list every redirect URI in full"),
-    ("#", "a fragment (RFC 6749 section 3.1.2)"),
-    ("\\", "a backslash"),
-)
+_WEB_PAGE = (re.compile(r"https?://[A-Za-z0-9._:\[\]-]+([/?#][!-~]*)?", re.ASCII), "an https or http URL")
+_CLAIM_FORMS: Final = {
+    "profile": _WEB_PAGE,
+    "picture": _WEB_PAGE,
+    "website": _WEB_PAGE,
+    "email": (re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*"), "an address such as ada@example.com"),
+    "birthdate": (
+        re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?", re.ASCII),
+        "YYYY-MM-DD, 0000-MM-DD or YYYY",
+    ),
+    "locale": (re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII), "a language tag such as en-GB (BCP 47)"),
+}
+"""Claims that are more than text (OpenID Connect Core 1.0 section 5.1)."""
+_CLAIMS_WITH_LINES: Final = ("address.formatted", "address.street_address")
 
 
 def check_realm(realm: Realm, others: Iterable[Realm], *, max_token_lifetime: int) -> None:
@@ -57,7 +63,7 @@ def check_realm(realm: Realm, others: Iterable[Realm], *, max_token_lifetime: in
         )
     if realm.dialect not in DIALECTS:
         raise ConfigurationError(f"dialect {realm.dialect!r}: is unknown; choose one of {', '.join(DIALECTS)}")
-    _absolute(realm.audience, "audience")
+    redirect_uris.absolute(realm.audience, "audience")
     for other in others:
         if other.name != realm.name and other.audience == realm.audience:
             raise ConfigurationError(f"audience {realm.audience}: is that of realm {other.name}; no two may share one")
@@ -94,8 +100,8 @@ def check_client(client: Client, realms: Collection[Realm], *, max_token_lifetim
     _check_text("name", client.name, least=0)
     _check_grant_types(client)
     _check_scope(client)
-    for uri in client.redirect_uris:
-        check_redirect_uri(uri)
+    _check_uris(client)
+    _check_sign_in(client)
     for uri in client.resources:
         _check_resource(uri, client, realms)
     for role in client.authorities:
@@ -120,11 +126,12 @@ def check_user(user: User, realms: Collection[Realm]) -> None:
     """Let a user pass that may be stored.
 
     Raises:
-        ConfigurationError: the username is malformed, or a realm or a role in it does not exist.
+        ConfigurationError: username or profile is malformed, or a realm or a role in it does not exist.
     """
     _check_text("username", user.username, least=1)
     if user.username != user.username.strip():
         raise ConfigurationError("username: must not begin or end with a space")
+    check_profile(user.profile)
     _check_realms_exist(user.roles, realms)
     for realm in realms:
         surplus = set(user.roles.get(realm.name, ())).difference(realm.roles)
@@ -145,31 +152,18 @@ def check_role(role: str) -> None:
     _check_text("role", role, least=1)
 
 
-def check_redirect_uri(uri: str) -> None:
-    """Let a redirect URI pass to which a code may be sent; it is compared character by character later.
-
-    https anywhere, http on a literal loopback address, or a private-use scheme of a native app (RFC 8252 section 7).
+def check_profile(profile: Profile) -> None:
+    """Let claims about a person pass that clients can rely on (OpenID Connect Core 1.0 section 5.1).
 
     Raises:
-        ConfigurationError: it is anything else, or could be read in two ways (SECURITY R-01, R-02).
+        ConfigurationError: one is empty, too long, cannot be printed, or has not the form of its kind.
     """
-    for part, why in _NEVER_IN_A_REDIRECT_URI:
-        if part in uri:
-            raise ConfigurationError(f"redirect_uri {uri!r}: must not have {why}")
-    parts = _absolute(uri, "redirect_uri")
-    if "@" in parts.netloc:
-        raise ConfigurationError(f"redirect_uri {uri!r}: must not have a user or password")
-    _check_decoded(uri, parts)
-    is_private_use = "." in parts.scheme
-    if not is_private_use and parts.scheme not in ("https", "http"):
-        raise ConfigurationError(
-            f"redirect_uri {uri!r}: scheme {parts.scheme} is refused; use https, or for a native app a scheme with a"
-            " dot such as com.example.app:/callback"
-        )
-    if not is_private_use and not _HOST.fullmatch(_host(parts)):
-        raise ConfigurationError(f"redirect_uri {uri!r}: has no host, or not a plain one")
-    if parts.scheme == "http" and _host(parts) not in _LOOPBACK:
-        raise ConfigurationError(f"redirect_uri {uri!r}: http is only for 127.0.0.1 and [::1]; use https")
+    for name, value in asdict(profile).items():
+        match value:
+            case str():
+                _check_claim(name, value)
+            case Address():
+                _check_address(value)
 
 
 def succeed_secret(
@@ -204,6 +198,30 @@ def _check_grant_types(client: Client) -> None:
         raise ConfigurationError("reusable refresh tokens: are only for clients that can keep a secret")
 
 
+def _check_uris(client: Client) -> None:
+    for uri in client.redirect_uris:
+        redirect_uris.check_redirect_uri(uri)
+    for uri in client.post_logout_redirect_uris:
+        redirect_uris.check_redirect_uri(uri, "post_logout_redirect_uri")
+    if client.backchannel_logout_uri is not None:
+        redirect_uris.check_backchannel_logout_uri(client.backchannel_logout_uri)
+
+
+def _check_sign_in(client: Client) -> None:
+    """Refuse settings of the authorization endpoint that are unsafe or could not work."""
+    if GrantType.AUTHORIZATION_CODE in client.grant_types and not client.redirect_uris:
+        raise ConfigurationError("grant_type authorization_code: needs a redirect_uri to send codes to; name one")
+    if client.allows_implicit and not client.redirect_uris:
+        raise ConfigurationError("implicit: needs a redirect_uri to send tokens to; name one")
+    if client.is_public and not client.requires_pkce:
+        raise ConfigurationError("no PKCE: is only for clients that can keep a secret (RFC 9700 section 2.1.1)")
+    if client.id_token_algorithm not in id_token.ALGORITHMS:
+        raise ConfigurationError(
+            f"id_token_algorithm {client.id_token_algorithm!r}: is unknown; choose one of"
+            f" {', '.join(id_token.ALGORITHMS)}"
+        )
+
+
 def _check_scope(client: Client) -> None:
     for values in (client.scope, client.default_scope):
         if scopes.parse(scopes.text(values)) != values:
@@ -214,7 +232,7 @@ def _check_scope(client: Client) -> None:
 
 
 def _check_resource(uri: str, client: Client, realms: Iterable[Realm]) -> None:
-    _absolute(uri, "resource")
+    redirect_uris.absolute(uri, "resource")
     for realm in realms:
         if realm.name != client.realm.name and realm.audience == uri:
             raise ConfigurationError(
@@ -242,43 +260,22 @@ def _check_duration(name: str, duration_in: int, *, least: int) -> None:
         raise ConfigurationError(f"{name}: expected {least} to {MAX_DURATION_IN} seconds")
 
 
-def _check_text(name: str, text: str, *, least: int) -> None:
-    if not least <= len(text) <= MAX_NAME_LENGTH:
-        raise ConfigurationError(f"{name}: expected {least} to {MAX_NAME_LENGTH} characters")
+def _check_address(address: Address) -> None:
+    for name, value in asdict(address).items():
+        if isinstance(value, str):
+            _check_claim(f"address.{name}", value)
+
+
+def _check_claim(name: str, value: str) -> None:
+    has_lines = name in _CLAIMS_WITH_LINES
+    _check_text(f"claim {name}", value.replace("\n", " ") if has_lines else value, least=1, most=MAX_CLAIM_LENGTH)
+    form, expected = _CLAIM_FORMS.get(name, (None, ""))
+    if form is not None and not form.fullmatch(value):
+        raise ConfigurationError(f"claim {name}: expected {expected}")
+
+
+def _check_text(name: str, text: str, *, least: int, most: int = MAX_NAME_LENGTH) -> None:
+    if not least <= len(text) <= most:
+        raise ConfigurationError(f"{name}: expected {least} to {most} characters")
     if not text.isprintable():
         raise ConfigurationError(f"{name}: has a character that cannot be printed")
-
-
-def _absolute(uri: str, name: str) -> SplitResult:
-    """The parts of an absolute URI without fragment, in ASCII and with a lower-case scheme (RFC 3986 section 4.3)."""
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError:
-        parts, port = SplitResult("", "", "", "", ""), None
-    is_clean = _URI.fullmatch(uri) and not _BROKEN_PERCENT.search(uri) and len(uri) <= MAX_LENGTH and port != 0
-    if not is_clean or not (parts.netloc or parts.path.strip("/")):
-        raise ConfigurationError(
-            f"{name} {uri!r}: expected an absolute URI without fragment, spaces or characters beyond ASCII"
-        )
-    return parts
-
-
-def _check_decoded(uri: str, parts: SplitResult) -> None:
-    """Refuse what only shows once percent-encoding is undone, however often it was done."""
-    path, query = _decoded(parts.path), _decoded(parts.query)
-    if any(segment in (".", "..") for segment in path.replace("\\", "/").split("/")):
-        raise ConfigurationError(f"redirect_uri {uri!r}: must not have dot segments")
-    if not (path + query).isprintable() or "\\" in path:
-        raise ConfigurationError(f"redirect_uri {uri!r}: must not have encoded control characters or backslashes")
-
-
-def _decoded(text: str) -> str:
-    while (decoded := unquote(text)) != text:
-        text = decoded
-    return text
-
-
-def _host(parts: SplitResult) -> str:
-    """The authority without its port, an IPv6 address still in its brackets."""
-    return re.sub(r":[0-9]*\Z", "", parts.netloc)

@@ -24,6 +24,19 @@ def narrow(asked: tuple[str, ...], *, allowed: tuple[str, ...]) -> tuple[str, ..
     return tuple(dict.fromkeys(asked))
 
 
+def still_granted(asked: tuple[str, ...], *, granted: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """The resources of a grant's next access token: what was granted and the client may still ask for, or fewer.
+
+    Raises:
+        InvalidTarget: something else is asked for, or nothing is left: no token may fall back to another audience
+            (RFC 8707 section 2.2).
+    """
+    left = tuple(resource for resource in granted if resource in allowed)
+    if granted and not left:
+        raise InvalidTarget("resource: this client may no longer ask for what was granted")
+    return narrow(asked, allowed=left) or left
+
+
 def _is_absolute(uri: str) -> bool:
     try:
         parts = urlsplit(uri)

@@ -2,19 +2,33 @@
 
 from typing import Final
 
-FREE_FAILURES: Final = 5
-"""Wrong secrets in a row that cost nothing."""
-LONGEST_WAIT_IN: Final = 900
-"""No account waits longer than this, in seconds."""
-FORGET_IN: Final = 86_400
-"""After so many quiet seconds the count begins anew."""
+from msgspec import Struct
+
+
+class Patience(Struct, frozen=True, kw_only=True):
+    """How much is forgiven."""
+
+    free: int
+    """Wrong secrets in a row that cost nothing."""
+    longest_wait_in: int
+    """Nobody waits longer than this, in seconds."""
+    forget_in: int
+    """After so many quiet seconds the count begins anew."""
+
+
+ACCOUNT: Final = Patience(free=5, longest_wait_in=900, forget_in=86_400)
+"""Towards one account, wherever the guesses come from."""
+
+ADDRESS: Final = Patience(free=100, longest_wait_in=30, forget_in=900)
+"""Towards one client address, whichever accounts are tried: many people may share it, so nobody waits long."""
+
 BUCKETS: Final = 1 << 18
-"""Accounts are counted in so many buckets: strangers cannot make the table grow without bound."""
+"""Accounts and addresses are counted in so many buckets: strangers cannot make the table grow without bound."""
 
 
-def wait_in(failures: int, *, last_at: int, now: int) -> int:
+def wait_in(failures: int, patience: Patience = ACCOUNT, *, last_at: int, now: int) -> int:
     """Seconds until another secret is looked at; 0 where one may come now. A clock set back never adds to the wait."""
-    if failures < FREE_FAILURES or now - last_at >= FORGET_IN:
+    if failures < patience.free or now - last_at >= patience.forget_in:
         return 0
-    wait: int = min(2 ** min(failures - FREE_FAILURES, 20), LONGEST_WAIT_IN)
+    wait: int = min(2 ** min(failures - patience.free, 20), patience.longest_wait_in)
     return max(0, min(last_at, now) + wait - now)

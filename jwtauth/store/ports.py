@@ -8,7 +8,20 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from jwtauth.protocol.records import Block, Client, ClientSecret, Grant, NewGrant, Realm, User
+from jwtauth.protocol.blast_radius import Radius, Selection
+from jwtauth.protocol.records import (
+    Block,
+    Client,
+    ClientSecret,
+    Consent,
+    Grant,
+    LogoutNotice,
+    NewGrant,
+    NewSession,
+    Realm,
+    Session,
+    User,
+)
 
 
 class Versions(Struct, frozen=True):
@@ -28,11 +41,26 @@ class Failures(Struct, frozen=True):
     last_at: int = 0
 
 
+class Ended(Struct, frozen=True, kw_only=True):
+    """What an end took with it."""
+
+    sessions: int = 0
+    grants: int = 0
+    notices: tuple[LogoutNotice, ...] = ()
+    """Clients to be told; whoever got them here has `lease_in` seconds to do it before others do."""
+
+
 class Directory(Protocol):
     """Realms, clients and users, as of the last `Store.refresh`; they come from memory where they were asked before."""
 
     async def client(self, client_id: str) -> Client | None:
         """The client of that client_id, disabled ones too."""
+
+    async def client_numbered(self, row_id: int) -> Client | None:
+        """The client whose `Client.id` that is, disabled ones too."""
+
+    async def has_origin(self, origin: str) -> bool:
+        """Whether an enabled client has a redirect URI of this web origin (RFC 6454 section 6.2)."""
 
     async def user(self, user_id: int) -> User | None:
         """The user of that id, disabled ones too."""
@@ -48,9 +76,24 @@ class Grants(Protocol):
         """The grant as last committed, ended ones too; None once it was swept away."""
 
     async def start(self, new: NewGrant, *, now: int) -> Grant | None:
-        """Insert a grant with a status position of its own.
+        """Insert a grant with a status position of its own, and remember its consent if it has one.
 
-        None, and nothing written, where the user's or the client's epoch has moved or one of them is disabled.
+        None, and nothing written, where the user's or the client's epoch has moved or one of them is disabled, where
+        its session is over or somebody else's, or where another grant finished its transaction: of any number of
+        callers with one transaction exactly one wins.
+        """
+
+    async def of_transaction(self, transaction: bytes) -> Grant | None:
+        """The grant that finished an authorization transaction, ended ones too; known for one day."""
+
+    async def of_user(self, user_id: int, *, now: int) -> Sequence[Grant]:
+        """A user's newest grants that have neither ended nor expired, a thousand at most; no codes not redeemed yet."""
+
+    async def redeem(self, grant_id: int, *, expires_at: int, now: int) -> Grant | None:
+        """Redeem a grant's code: of any number of callers exactly one gets the grant, with its nonce.
+
+        None for everybody else: it was redeemed, the code or the grant expired, or the grant ended. Nonce and
+        redirect_uri are cleared in the same write.
         """
 
     async def rotate(
@@ -70,6 +113,92 @@ class Grants(Protocol):
         """The lowest server secret that a live grant still needs, or None where there is no live grant."""
 
 
+class Sessions(Protocol):
+    """People signed in, one row per browser. An ended session takes its grants without `offline_access` along."""
+
+    async def find(self, digest: bytes) -> Session | None:
+        """The session whose cookie has this digest, ended ones too."""
+
+    async def holding(self, digest: bytes) -> Session | None:
+        """The session whose cookie has this digest, or had it until the person last signed in again; ended ones too.
+
+        An old cookie signs nobody in. It is what a browser still holds whose answer got lost.
+        """
+
+    async def get(self, session_id: int) -> Session | None:
+        """The session of that id, ended ones too; None once it was swept away."""
+
+    async def of_user(self, user_id: int, *, now: int) -> Sequence[Session]:
+        """A user's live sessions, the one used last first, a hundred at most."""
+
+    async def start(
+        self, new: NewSession, *, replaces: int | None, lease_in: int, now: int
+    ) -> tuple[Session, Ended] | None:
+        """Insert a session; in the same write the one that it replaces ends, if it has not ended before.
+
+        None, and nothing written, where the user's epoch has moved or the user is disabled.
+        """
+
+    async def renew(
+        self, session_id: int, *, digest: bytes, user_epoch: int, auth_time: int, expires_at: int, now: int
+    ) -> Session | None:
+        """Give a live session of the same person another cookie after the person proved again who it is.
+
+        None, and nothing written, where it has ended, or the user's epoch has moved or the user is disabled.
+        """
+
+    async def touch(self, session_id: int, *, expires_at: int, now: int) -> None:
+        """Note that a live session was used; `expires_at` only ever moves forward."""
+
+    async def end(self, session_id: int, *, lease_in: int, now: int) -> Ended | None:
+        """End a session, also one that expired, and its grants, and note which clients have to be told.
+
+        Those are the clients that got a grant in it, the grant may be gone. Of any number of callers exactly one gets
+        what ended; the others None.
+        """
+
+    async def end_all(self, user: User, *, now: int) -> Ended:
+        """End all of a user's sessions and all grants, with `offline_access` or without; what began before is void.
+
+        The notices are not handed out: they are due at once, for whoever takes them first.
+        """
+
+
+class Consents(Protocol):
+    """What people allowed clients."""
+
+    async def get(self, user_id: int, client_id: int) -> Consent | None:
+        """What a user allowed a client (`Client.id`)."""
+
+    async def of_user(self, user_id: int) -> Sequence[Consent]:
+        """Everything that a user allowed, the newest first."""
+
+    async def withdraw(self, user: User, client_id: int, *, now: int) -> int:
+        """Forget what a user allowed a client and end all grants of the two; returns how many.
+
+        What began before is void: a grant that is being started while this runs is not.
+        """
+
+
+class Logouts(Protocol):
+    """Clients that have yet to be told that a session ended; they survive restarts."""
+
+    async def take_due(self, *, limit: int, of_one_client: int, lease_in: int, now: int) -> Sequence[LogoutNotice]:
+        """Notices that are due, the longest due first. Nobody else gets them within `lease_in` seconds.
+
+        No more than `of_one_client` are of one client, so that one that never answers holds up nobody else's.
+        """
+
+    async def retry(self, notice_id: int, *, due_at: int) -> None:
+        """Count an attempt in vain; the notice is due again then."""
+
+    async def remove(self, notice_id: int) -> None:
+        """The client was told, or will not be told any more."""
+
+    async def next_due_at(self) -> int | None:
+        """When the next notice is due; None where there is none."""
+
+
 class Positions(Protocol):
     """Status positions: handed out once, never again, and denied by bit."""
 
@@ -81,6 +210,35 @@ class Positions(Protocol):
 
     def is_denied(self, position: int) -> bool:
         """Whether a position was denied, as of the last `Store.refresh`. Asks memory only."""
+
+    def denied_in(self, number: int) -> bytes:
+        """A list's bits, as of the last `Store.refresh`, as a status list is laid out. Asks memory only."""
+
+    def version_of(self, number: int) -> int:
+        """Moves whenever a position of a list was denied, as of the last `Store.refresh`; alike in all workers."""
+
+    def versions(self) -> dict[int, int]:
+        """`version_of` every list in which something was denied."""
+
+    async def has_list(self, number: int) -> bool:
+        """Whether a token that is alive may name a position in this list, or soon will."""
+
+    async def lists(self) -> Sequence[int]:
+        """The numbers of all lists of which that is so."""
+
+
+class Revocations(Protocol):
+    """Many tokens ended at once. What a selection means is `jwtauth.protocol.blast_radius`."""
+
+    async def measure(self, selection: Selection, *, now: int) -> Radius:
+        """What `revoke` would end, as of one instant; writes nothing and holds nobody up."""
+
+    async def revoke(self, selection: Selection, *, now: int) -> Radius:
+        """End the grants and deny the positions and blocks that match, all of them or, where it fails, none.
+
+        Where the selection names a user or a client, or hits a client's blocks, what began with it before is void: no
+        grant that is being started meanwhile comes to be, and machines go on in blocks that are not denied.
+        """
 
 
 class Attempts(Protocol):
@@ -155,13 +313,19 @@ class Administration(Protocol):
         """
 
     async def change_user(self, user: User, *, now: int) -> int:
-        """Replace username, password hash and roles; returns how many grants ended.
+        """Replace username, password hash, profile and roles; returns how many grants ended.
 
-        A new password ends all of the user's grants, a lost membership those of that realm.
+        A new password ends all of the user's sessions and grants, a lost membership the grants of that realm.
+        """
+
+    async def change_password(self, user: User, password_hash: str, *, now: int) -> Ended | None:
+        """Replace a user's password hash and end all of the user's sessions and grants.
+
+        None, and nothing written, where the user's epoch has moved since it was read or the user is disabled.
         """
 
     async def disable_user(self, user: User, *, now: int) -> int:
-        """Disable a user and end all of the user's grants; returns how many."""
+        """Disable a user, end all of the user's sessions and grants; returns how many grants."""
 
     async def enable_user(self, user: User, *, now: int) -> None:
         """Let a disabled user sign in again; what was ended stays ended."""
@@ -195,8 +359,24 @@ class Store(Protocol):
         """Grants."""
 
     @property
+    def sessions(self) -> Sessions:
+        """People signed in."""
+
+    @property
+    def consents(self) -> Consents:
+        """What people allowed clients."""
+
+    @property
+    def logouts(self) -> Logouts:
+        """Clients that have yet to be told of a logout."""
+
+    @property
     def positions(self) -> Positions:
         """Status positions and the denylist."""
+
+    @property
+    def revocations(self) -> Revocations:
+        """Many tokens ended at once."""
 
     @property
     def attempts(self) -> Attempts:

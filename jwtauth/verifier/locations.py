@@ -41,6 +41,11 @@ def metadata_uri(issuer: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{parts.path}"
 
 
+def events_uri(issuer: str) -> str:
+    """Where the issuer announces that a status list changed."""
+    return f"{issuer}{_STATUS}events"
+
+
 def is_status_list(uri: str, *, issuer: str) -> bool:
     """Whether the URI is that of one of the issuer's own status lists: no other path, host or query."""
     home = issuer + _STATUS

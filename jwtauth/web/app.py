@@ -10,22 +10,30 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.web import api, pages
-from jwtauth.web.api import Handler
+from jwtauth.web import api, hosts, people, status
+from jwtauth.web.asgi import Handler
 
 
 def create(issuer: Issuer) -> ASGIApp:
     """The application of one issuer. It closes the issuer when the server shuts down."""
     machines = _machines(issuer)
-    people = pages.create(issuer)
+    lists = f"{urlsplit(issuer.settings.issuer).path}{status.PATH}"
+    status_lists = status.handler(issuer, lists)
+    litestar = people.create(issuer)
+    known_hosts = hosts.known(issuer.settings)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
+            if not hosts.is_known(scope, known_hosts):
+                await hosts.refuse(send)
+                return
             handler = machines.get(scope["path"])
+            if handler is None and (scope["path"] + "/").startswith(f"{lists}/"):
+                handler = status_lists
             if handler is not None:
                 await handler(scope, receive, send)
                 return
-        await people(scope, receive, send)
+        await litestar(scope, receive, send)
 
     return app
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal
 from urllib.parse import parse_qsl
 
@@ -12,7 +12,7 @@ from litestar.types import HTTPScope, Receive, Send
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidRequest
 from jwtauth.protocol import parameters
-from jwtauth.protocol.parameters import Parameters
+from jwtauth.protocol.parameters import Pairs, Parameters
 
 MAX_PARAMETERS: Final = 64
 """Most parameters in one query or form; OAuth needs a dozen."""
@@ -22,7 +22,11 @@ FORM: Final = b"application/x-www-form-urlencoded"
 WHOLE: Final = "jwtauth.whole"
 """The ASGI extension by which the server says that a request arrived as a whole: nothing has to be waited for."""
 
+ENDLESS: Final = "jwtauth.endless"
+"""The extension by which an answer says that it goes on until its reader leaves, and so must not hold up a stop."""
+
 Headers = list[tuple[bytes, bytes]]
+Handler = Callable[[HTTPScope, Receive, Send], Awaitable[None]]
 
 NO_STORE: Final[Headers] = [
     (b"cache-control", b"no-store"),
@@ -46,7 +50,7 @@ class BadHttp(Exception):
         self.headers = headers or []
 
 
-async def read(scope: HTTPScope, receive: Receive, *, max_body: int, body_timeout: int) -> Request:
+async def read(scope: HTTPScope, receive: Receive, *, max_body: int, body_timeout: int, address: str = "") -> Request:
     """The request with its form and query.
 
     Raises:
@@ -74,7 +78,33 @@ async def read(scope: HTTPScope, receive: Receive, *, max_body: int, body_timeou
         parameters=_parameters(body, "body"),
         query=_parameters(scope["query_string"], "query"),
         authorization=authorization,
+        address=address,
     )
+
+
+async def read_pairs(scope: HTTPScope, receive: Receive, *, max_body: int, body_timeout: int) -> tuple[Pairs, Pairs]:
+    """The query and the form of a page's request, parameters that were sent twice included.
+
+    Raises:
+        BadHttp: too long, too slow, or no form.
+        InvalidRequest: a parameter cannot be decoded.
+    """
+    body = b""
+    if scope["method"] == "POST":
+        length = header(scope, b"content-length") or (b"-1" if header(scope, b"transfer-encoding") else b"0")
+        body = await _read_body(receive, length, is_whole=False, max_body=max_body, body_timeout=body_timeout)
+        content_type = header(scope, b"content-type") or b""
+        if body and content_type.partition(b";")[0].strip().lower() != FORM:
+            raise BadHttp(415, "Content-Type: expected application/x-www-form-urlencoded")
+    return tuple(_pairs(scope["query_string"], "query")), tuple(_pairs(body, "body"))
+
+
+def header(scope: HTTPScope, wanted: bytes) -> bytes | None:
+    """The first header of that name, in lower case."""
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return value
+    return None
 
 
 async def write(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
@@ -118,15 +148,16 @@ async def _collect(receive: Receive, *, max_body: int) -> bytes:
 
 
 def _parameters(encoded: bytes, where: str) -> Parameters:
-    if not encoded:
-        return {}
+    return parameters.read(_pairs(encoded, where)) if encoded else {}
+
+
+def _pairs(encoded: bytes, where: str) -> list[tuple[str, str]]:
     if b"%" in encoded and _BROKEN_PERCENT.search(encoded):
         raise InvalidRequest(f"{where}: has a percent sign without two hexadecimal digits; encode it as %25")
     try:
-        pairs = pairs_of(encoded.decode("ascii"))
+        return pairs_of(encoded.decode("ascii"))
     except ValueError:
         raise InvalidRequest(f"{where}: is not form-encoded UTF-8 of at most {MAX_PARAMETERS} parameters") from None
-    return parameters.read(pairs)
 
 
 def pairs_of(text: str) -> list[tuple[str, str]]:

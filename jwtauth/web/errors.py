@@ -9,6 +9,8 @@ from jwtauth.errors import (
     InsufficientScope,
     InvalidClient,
     InvalidToken,
+    InvalidTokenRequest,
+    MissingToken,
     OAuthError,
     Overloaded,
     TooManyAttempts,
@@ -52,6 +54,11 @@ def headers_of(error: OAuthError, status: int) -> Headers:
     match error:
         case InvalidClient(by_basic=True):
             return [(b"www-authenticate", b'Basic realm="jwtauth", charset="UTF-8"')]
+        case MissingToken():
+            return [(b"www-authenticate", b'Bearer realm="jwtauth"')]
+        case InvalidTokenRequest():
+            challenge = f'Bearer error="{error.code}", error_description="{error}"'
+            return [(b"www-authenticate", challenge.encode("ascii"))]
         case InvalidToken() if status == 401:
             challenge = f'Bearer error="{error.code}", error_description="{error}"'
             return [(b"www-authenticate", challenge.encode("ascii"))]

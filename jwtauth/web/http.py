@@ -5,7 +5,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from jwtauth.web.asgi import WHOLE
+from jwtauth.web.asgi import ENDLESS, WHOLE
 from jwtauth.web.cork import Cork
 
 MAX_HEAD: Final = 32_768
@@ -82,6 +82,12 @@ class Http(HttpToolsProtocol):
         """The request is there as a whole; mostly before the application looks at it."""
         self.scope["extensions"] = _WHOLE
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server stops: an answer that goes on until its reader leaves ends now, others are finished."""
+        super().shutdown()
+        if not self._is_idle() and ENDLESS in (self.scope.get("extensions") or ()):
+            self.transport.close()
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

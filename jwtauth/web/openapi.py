@@ -43,17 +43,18 @@ def document(app: Litestar) -> bytes:
     }
     for endpoint in ENDPOINTS:
         answers = [by_type[given] for given in endpoint.gives]
-        operation = _operation(endpoint, {"anyOf": answers} if answers else None)
-        described["paths"].setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
+        for method in endpoint.methods:
+            operation = _operation(endpoint, method, {"anyOf": answers} if answers else None)
+            described["paths"].setdefault(endpoint.path, {})[method.lower()] = operation
     for publication in PUBLICATIONS:
         described["paths"][publication.path] = {"get": _publication(publication)}
     return msgspec.json.encode(described)
 
 
-def _operation(endpoint: Endpoint, answer: dict[str, Any] | None) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, method: str, answer: dict[str, Any] | None) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
-        "operationId": endpoint.path.rsplit("/", 1)[-1],
+        "operationId": _operation_id(endpoint, method),
         "tags": ["machines"],
         "responses": {
             "200": _response("granted", answer),
@@ -62,7 +63,10 @@ def _operation(endpoint: Endpoint, answer: dict[str, Any] | None) -> dict[str, A
         "security": _SECURITY[endpoint.caller],
     }
     if endpoint.parameters is Where.FORM:
-        operation["requestBody"] = {"required": True, "content": {_FORM: {"schema": _form(endpoint)}}}
+        if method == "GET":
+            return operation  # the token is in the header
+        is_required = any(field.is_required for field in endpoint.fields)
+        operation["requestBody"] = {"required": is_required, "content": {_FORM: {"schema": _form(endpoint)}}}
     else:
         operation["parameters"] = [
             {
@@ -75,6 +79,11 @@ def _operation(endpoint: Endpoint, answer: dict[str, Any] | None) -> dict[str, A
             for field in endpoint.fields
         ]
     return operation
+
+
+def _operation_id(endpoint: Endpoint, method: str) -> str:
+    name = endpoint.path.rsplit("/", 1)[-1]
+    return name if len(endpoint.methods) == 1 else f"{name}-{method.lower()}"
 
 
 def _publication(publication: Publication) -> dict[str, Any]:

@@ -1,33 +1,64 @@
-"""What people and their tools open in a browser: the front page, the OpenAPI document, health."""
+"""The pages for people: which path leads to which story, and how its outcome becomes HTML or a redirect."""
 
-from importlib.metadata import version
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from litestar import Litestar, MediaType, Request, Response, get
-from litestar.config.response_cache import ResponseCacheConfig
-from litestar.exceptions import HTTPException
-from litestar.exceptions.responses import create_exception_response
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.plugins.jinja import JinjaTemplateEngine
-from litestar.response import Template
-from litestar.template import TemplateConfig
+from litestar import HttpMethod, Request, Response
+from litestar.datastructures import Cookie
+from litestar.handlers import HTTPRouteHandler, route
+from msgspec import Struct
 
-from jwtauth.errors import ConfigurationError, OAuthError
+from jwtauth.endpoints import account, authorize, log_out, sign_in
+from jwtauth.endpoints.outcomes import ErrorPage, Fault, GoOn, Outcome, Page, Redirect
+from jwtauth.endpoints.visit import Visit
+from jwtauth.errors import OAuthError, Overloaded
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.log import LOGGER
-from jwtauth.web import openapi
+from jwtauth.web.asgi import BadHttp
+from jwtauth.web.render import FrontPage, Renderer
+from jwtauth.web.visits import Visits
 
-SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
+Story = Callable[[Issuer, Visit], Awaitable[Outcome]]
+
+HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""What every page carries (SECURITY B-06, H-03, H-04)."""
+"""What every page carries besides its Content-Security-Policy (SECURITY B-06, H-03, H-04)."""
+
+_FAULTS: Final = {413: Fault.TOO_LARGE}
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One page: a path, and the story behind each method."""
+
+    path: str
+    get: Story
+    post: Story | None = None
+    summary: str
+
+
+ROUTES: Final = (
+    Route(
+        path="/oauth/authorize",
+        get=authorize.answer,
+        post=authorize.answer,
+        summary="Sign a person in for an application (RFC 6749 section 3.1)",
+    ),
+    Route(path="/login", get=sign_in.show, post=sign_in.sign_in, summary="The page on which a sign-in goes on"),
+    Route(path="/consent", get=sign_in.show, post=sign_in.consent, summary="The person's answer to an application"),
+    Route(path="/account", get=account.show, post=account.change, summary="A person's sessions and applications"),
+    Route(
+        path="/oauth/logout",
+        get=log_out.answer,
+        post=log_out.answer,
+        summary="Sign a person out (OpenID Connect RP-Initiated Logout 1.0)",
+    ),
+)
 
 
 def templates() -> Path:
@@ -36,53 +67,76 @@ def templates() -> Path:
     return shipped if shipped.is_dir() else Path(__file__).parents[2] / "templates"
 
 
-def create(issuer: Issuer) -> Litestar:
-    """The Litestar application behind everything that is not a machines' endpoint; it closes the issuer at the end."""
+class Pages:
+    """Answers browsers."""
 
-    @get("/", media_type=MediaType.HTML, include_in_schema=False)
-    async def front() -> Template:
-        return Template("front.html", context={"issuer": issuer.settings.issuer})
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._url = issuer.settings.issuer
+        self._visits = Visits(issuer.settings)
+        self._renderer = Renderer(templates(), base=urlsplit(self._url).path, issuer=self._url)
+        is_secure = self._url.startswith("https:")
+        self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if is_secure else {})
 
-    @get("/style.css", media_type="text/css", include_in_schema=False)
-    async def style() -> Response[bytes]:
-        return Response(stylesheet, headers={"Cache-Control": "public, max-age=3600"}, media_type="text/css")
+    def handlers(self) -> list[HTTPRouteHandler]:
+        """One Litestar handler per route."""
+        return [self._handler(entry) for entry in ROUTES]
 
-    @get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False)
-    async def openapi_document(request: Request[Any, Any, Any]) -> bytes:
-        return openapi.document(request.app)
+    def shown(
+        self, request: Request[Any, Any, Any], page: Page | FrontPage, cookies: list[Cookie] | None = None
+    ) -> Response[bytes]:
+        """A page as HTML."""
+        rendered = self._renderer.render(
+            page, accept_language=request.headers.get("accept-language"), now=self._issuer.now()
+        )
+        headers = self._headers | {
+            "Content-Security-Policy": rendered.content_security_policy,
+            "Content-Language": rendered.language,
+            "Vary": "Accept-Language",
+        }
+        wait = getattr(page, "retry_after_in", 0)
+        if wait:
+            headers["Retry-After"] = str(wait)
+        return Response(
+            rendered.html, status_code=rendered.status, headers=headers, media_type="text/html", cookies=cookies or []
+        )
 
-    @get("/healthz", media_type=MediaType.TEXT, summary="Whether the process answers")
-    async def healthz() -> str:
-        return "ok"
+    def _handler(self, entry: Route) -> HTTPRouteHandler:
+        methods = [HttpMethod.GET, HttpMethod.POST] if entry.post else [HttpMethod.GET]
+        path = urlsplit(self._url).path + entry.path
 
-    @get("/readyz", media_type=MediaType.TEXT, summary="Whether tokens can be issued now")
-    async def readyz() -> Response[str]:
+        @route(path, http_method=methods, status_code=200, include_in_schema=False, name=entry.path)
+        async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+            story = entry.post if request.method == "POST" and entry.post else entry.get
+            return await self._answer(request, story)
+
+        return handle
+
+    async def _answer(self, request: Request[Any, Any, Any], story: Story) -> Response[bytes]:
         try:
-            now = issuer.begin()
-            issuer.keyring.signing_key(issuer.settings.access_token_algorithm, now=now)
-        except (ConfigurationError, OAuthError) as problem:
-            return Response(f"not ready: {type(problem).__name__}", status_code=503)
-        return Response("ready")
+            visit, cookies = await self._visits.read(request)
+        except BadHttp as problem:
+            return self.shown(request, ErrorPage(fault=_FAULTS.get(problem.status, Fault.BAD_REQUEST)))
+        except OAuthError:
+            return self.shown(request, ErrorPage(fault=Fault.BAD_REQUEST))
+        try:
+            outcome = await story(self._issuer, visit)
+        except Overloaded as problem:
+            LOGGER.warning("%s: %s", request.url.path, problem)
+            return self.shown(request, ErrorPage(fault=Fault.OVERLOADED, retry_after_in=problem.retry_after_in))
+        if outcome.session is not None:
+            cookies.append(self._visits.session_cookie(outcome.session))
+        if outcome.device is not None:
+            cookies.append(self._visits.device_cookie(outcome.device))
+        match outcome.then:
+            case Redirect(url=url):
+                return self._sent_to(url, cookies)
+            case GoOn(path=path):
+                return self._sent_to(self._url + path, cookies)
+            case page:
+                return self.shown(request, page, cookies)
 
-    stylesheet = (templates() / "style.css").read_bytes()
-    return Litestar(
-        [front, style, openapi_document, healthz, readyz],
-        openapi_config=OpenAPIConfig(
-            title="jwtauth", version=version("jwtauth"), path="/schema", render_plugins=[JsonRenderPlugin()]
-        ),
-        template_config=TemplateConfig(directory=templates(), engine=JinjaTemplateEngine),
-        response_headers=SECURITY_HEADERS,
-        exception_handlers={Exception: _refuse},
-        response_cache_config=ResponseCacheConfig(default_expiration=None),
-        logging_config=None,
-        on_shutdown=[issuer.close],
-    )
-
-
-def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """The answer where no page was found or one failed; it carries what every page carries."""
-    if not isinstance(error, HTTPException):
-        LOGGER.error("%s failed", request.url.path, exc_info=error)
-    answer: Response[Any] = create_exception_response(request, error)
-    answer.headers.update(SECURITY_HEADERS)
-    return answer
+    def _sent_to(self, url: str, cookies: list[Cookie]) -> Response[bytes]:
+        """Always 303: a browser then never sends a form on to where it is sent (SECURITY R-10, B-01)."""
+        headers = {**self._headers, "Location": url}
+        return Response(b"", status_code=303, headers=headers, media_type="text/html", cookies=cookies)

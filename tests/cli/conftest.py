@@ -14,7 +14,7 @@ from jwtauth.cli.commands import root
 from jwtauth.cli.running import with_store
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.keyring import Keyring
-from jwtauth.keyring.secrets import Sealer
+from jwtauth.keyring.sealer import Sealer
 from jwtauth.protocol import claims, status_list
 from jwtauth.protocol.claims import StatusList
 from jwtauth.protocol.records import Grant, NewGrant, Permission, Pointer

@@ -100,7 +100,14 @@ class TestCreate:
                 "https://r.example",
             ),
             *("--authority", "ROLE_BATCH", "--redirect-uri", "https://c.example/cb", "--access-token-in", "60"),
-            *("--reusable-refresh", "--introspects-realm", "default"),
+            *("--reusable-refresh", "--introspects-realm", "default", "--native", "--no-pkce", "--no-consent"),
+            *("--implicit", "--id-token-algorithm", "ES256", "--post-logout-redirect-uri", "https://c.example/"),
+            *(
+                "--post-logout-redirect-uri",
+                "com.example.app:/out",
+                "--backchannel-logout-uri",
+                "https://c.example/out",
+            ),
         )
         created.pop("client_secret")
         (secret,) = created.pop("secrets")
@@ -116,6 +123,13 @@ class TestCreate:
             "resources": ["https://r.example"],
             "authorities": ["ROLE_BATCH"],
             "redirect_uris": ["https://c.example/cb"],
+            "application_type": "native",
+            "requires_pkce": False,
+            "asks_consent": False,
+            "allows_implicit": True,
+            "id_token_algorithm": "ES256",
+            "post_logout_redirect_uris": ["https://c.example/", "com.example.app:/out"],
+            "backchannel_logout_uri": "https://c.example/out",
             "access_token_in": 60,
             "refresh_token_is_reusable": True,
             "introspects_realms": ["default"],
@@ -143,6 +157,12 @@ class TestCreate:
             (["reports", "--redirect-uri", "javascript:alert(1)"], "scheme javascript is refused"),
             (["reports", "--redirect-uri", "data:text/html,x"], "scheme data is refused"),
             (["reports", "--redirect-uri", "http://c.example/cb"], "http is only for"),
+            (["reports", "--grant-type", "authorization_code"], "needs a redirect_uri"),
+            (["reports", "--implicit"], "implicit: needs a redirect_uri"),
+            (["reports", "--public", "--redirect-uri", "https://c.example/cb", "--no-pkce"], "no PKCE"),
+            (["reports", "--post-logout-redirect-uri", "http://c.example/"], "post_logout_redirect_uri"),
+            (["reports", "--backchannel-logout-uri", "com.example.app:/out"], "backchannel_logout_uri"),
+            (["reports", "--id-token-algorithm", "EdDSA"], "run `jwtauth keys create --algorithm EdDSA`"),
         ],
     )
     def test_refuses_what_cannot_be_registered(
@@ -155,6 +175,57 @@ class TestCreate:
         self, people: Callable[..., Result], refused: Callable[..., str]
     ) -> None:
         assert "taken" in refused("client", "create", "portal")
+
+
+class TestCreateForSignIn:
+    def test_gives_a_client_with_a_redirect_uri_code_and_refresh(
+        self, service: Callable[..., Result], read: Callable[..., Any]
+    ) -> None:
+        created = read("client", "create", "shop", "--redirect-uri", "https://shop.example/cb")
+        assert created["grant_types"] == ["authorization_code", "refresh_token"]
+        assert (created["application_type"], created["id_token_algorithm"]) == ("web", "RS256")
+        assert (created["requires_pkce"], created["asks_consent"], created["allows_implicit"]) == (True, True, False)
+
+    def test_gives_a_public_client_with_a_redirect_uri_the_same(
+        self, service: Callable[..., Result], read: Callable[..., Any]
+    ) -> None:
+        created = read("client", "create", "app", "--public", "--native", "--redirect-uri", "com.example.app:/cb")
+        assert created["grant_types"] == ["authorization_code", "refresh_token"]
+        assert created["application_type"] == "native"
+
+    @pytest.mark.parametrize(
+        ("arguments", "grant_types"),
+        [
+            ([], ["client_credentials"]),
+            (["--redirect-uri", ""], ["client_credentials"]),
+            (["--redirect-uri", "https://c.example/cb", "--grant-type", "password"], ["password"]),
+            (["--redirect-uri", "https://c.example/cb", "--grant-type", ""], []),
+        ],
+    )
+    def test_follows_what_was_named(
+        self, service: Callable[..., Result], read: Callable[..., Any], arguments: list[str], grant_types: list[str]
+    ) -> None:
+        assert read("client", "create", "reports", *arguments)["grant_types"] == grant_types
+
+    def test_needs_a_key_for_its_id_tokens_and_says_how_to_make_it(
+        self, service: Callable[..., Result], read: Callable[..., Any], refused: Callable[..., str]
+    ) -> None:
+        wanted = ["client", "create", "shop", "--redirect-uri", "https://c.example/cb", "--id-token-algorithm", "PS256"]
+        command = refused(*wanted).split("`")[1]
+        assert command == "jwtauth keys create --algorithm PS256"
+        assert service(*command.split()[1:]).exit_code == 0
+        assert read(*wanted)["id_token_algorithm"] == "PS256"
+
+    def test_needs_the_key_of_an_installation_brought_up_to_date(
+        self, service: Callable[..., Result], read: Callable[..., Any], refused: Callable[..., str], source: Source
+    ) -> None:
+        (path,) = source.keys.glob("RS256-*")
+        path.unlink()
+        sign_in = ["--redirect-uri", "https://c.example/cb"]
+        assert "there is no RS256 key" in refused("client", "create", "shop", *sign_in)
+        assert read("client", "create", "reports")["grant_types"] == ["client_credentials"]
+        service("init")
+        assert read("client", "create", "shop", *sign_in)["client_id"] == "shop"
 
 
 class TestShowAndList:
@@ -194,6 +265,35 @@ class TestChange:
     ) -> None:
         assert read("client", "change", "portal", "--access-token-in", "60")["access_token_in"] == 60
         assert read("client", "change", "portal", "--access-token-in", "0")["access_token_in"] is None
+
+    def test_names_and_forgets_a_back_channel(self, people: Callable[..., Result], read: Callable[..., Any]) -> None:
+        uri = "https://c.example/out"
+        assert read("client", "change", "portal", "--backchannel-logout-uri", uri)["backchannel_logout_uri"] == uri
+        assert read("client", "change", "portal", "--name", "Portal")["backchannel_logout_uri"] == uri
+        assert read("client", "change", "portal", "--backchannel-logout-uri", "")["backchannel_logout_uri"] is None
+
+    def test_turns_every_switch_on_and_off(self, people: Callable[..., Result], read: Callable[..., Any]) -> None:
+        read("client", "change", "portal", "--redirect-uri", "http://127.0.0.1/cb")
+        for flags, values in (
+            (("--native", "--no-pkce", "--no-consent", "--implicit"), ("native", False, False, True)),
+            (("--web", "--pkce", "--consent", "--no-implicit"), ("web", True, True, False)),
+        ):
+            read("client", "change", "portal", *flags)
+            found = read("client", "show", "portal")
+            names = ("application_type", "requires_pkce", "asks_consent", "allows_implicit")
+            assert tuple(found[name] for name in names) == values
+
+    def test_does_not_give_grants_to_a_client_that_gets_a_redirect_uri(
+        self, people: Callable[..., Result], read: Callable[..., Any]
+    ) -> None:
+        changed = read("client", "change", "portal", "--redirect-uri", "https://c.example/cb")
+        assert changed["grant_types"] == ["password", "refresh_token"]
+
+    def test_keeps_a_client_that_needs_no_pkce_from_becoming_public(
+        self, people: Callable[..., Result], read: Callable[..., Any], refused: Callable[..., str]
+    ) -> None:
+        read("client", "change", "portal", "--no-pkce")
+        assert "no PKCE" in refused("client", "change", "portal", "--public")
 
     def test_to_a_public_client_takes_its_secret_away(
         self, people: Callable[..., Result], read: Callable[..., Any]

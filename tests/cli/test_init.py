@@ -5,13 +5,16 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from jwtauth.cli import serve
 from jwtauth.cli.running import with_store
+from jwtauth.errors import ConfigurationError
 from jwtauth.keyring import rotation, secrets
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.settings import Source
@@ -35,12 +38,12 @@ def fingerprints(source: Source) -> dict[int, str]:
 
 
 class TestInit:
-    def test_makes_a_signing_key_a_secret_a_database_and_the_built_in_realm(
+    def test_makes_signing_keys_a_secret_a_database_and_the_built_in_realm(
         self, service: Callable[..., Result], read: Callable[..., Any], source: Source
     ) -> None:
-        (key,) = read("keys", "list")
+        keys = read("keys", "list")
         (realm,) = read("realm", "list")
-        assert (key["algorithm"], key["state"]) == ("ES256", "signing")
+        assert [(key["algorithm"], key["state"]) for key in keys] == [("ES256", "signing"), ("RS256", "signing")]
         assert (realm["name"], realm["dialect"]) == ("default", "standard")
         assert realm["audience"] == f"{source.settings.issuer}/realms/default"
         assert [secret.number for secret in KeyFolder(source.keys).read_secrets().secrets] == [1]
@@ -49,11 +52,11 @@ class TestInit:
         made = read("init")
         assert made["database"] == str(folder / "jwtauth.db")
         assert made["keys"] == str(folder / "keys")
-        assert made["signing_key"] == read("keys", "list")[0]["kid"]
+        assert [made["signing_key"], made["id_token_key"]] == [key["kid"] for key in read("keys", "list")]
 
     def test_makes_files_that_only_their_owner_can_read(self, service: Callable[..., Result], folder: Path) -> None:
         files = [*(folder / "keys").iterdir(), folder / "jwtauth.db"]
-        assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+        assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 4
         assert stat.S_IMODE((folder / "keys").stat().st_mode) == 0o700
 
     def test_changes_nothing_when_run_again(self, people: Callable[..., Result], source: Source, folder: Path) -> None:
@@ -71,13 +74,74 @@ class TestInit:
     def test_makes_a_key_of_the_algorithm_in_the_settings(self, folder: Path, read: Callable[..., Any]) -> None:
         (folder / "jwtauth.toml").write_text("access_token_algorithm = 'EdDSA'")
         read("init")
-        assert [key["algorithm"] for key in read("keys", "list")] == ["EdDSA"]
+        assert [key["algorithm"] for key in read("keys", "list")] == ["EdDSA", "RS256"]
+
+    def test_makes_one_key_where_the_same_algorithm_signs_everything(
+        self, folder: Path, read: Callable[..., Any]
+    ) -> None:
+        (folder / "jwtauth.toml").write_text("access_token_algorithm = 'RS256'")
+        made = read("init")
+        (key,) = read("keys", "list")
+        assert made["signing_key"] == made["id_token_key"] == key["kid"]
 
     def test_prints_nothing_private(self, run: Callable[..., Result], folder: Path) -> None:
         printed = run("init").output + run("keys", "list", "--json").output
         stored = json.loads((folder / "keys" / "server.secret").read_text())
         assert "PRIVATE" not in printed
         assert stored["secrets"][0]["secret"] not in printed
+
+
+class TestKeys:
+    def test_for_id_tokens_is_made_in_an_installation_that_had_none(
+        self, service: Callable[..., Result], read: Callable[..., Any], source: Source
+    ) -> None:
+        (path,) = source.keys.glob("RS256-*")
+        path.unlink()
+        before = contents(source.folder)
+        made = read("init")
+        assert before.items() < contents(source.folder).items()
+        assert {key["kid"]: key["algorithm"] for key in read("keys", "list")}[made["id_token_key"]] == "RS256"
+
+    def test_for_access_tokens_that_is_lost_is_never_made_again(
+        self, service: Callable[..., Result], refused: Callable[..., str], source: Source
+    ) -> None:
+        for pattern in ("ES256-*", "RS256-*"):
+            (path,) = source.keys.glob(pattern)
+            path.unlink()
+            before = contents(source.folder)
+            message = refused("init")
+            assert "restore the folder from its backup" in message
+            assert "jwtauth keys create --algorithm ES256" in message
+            assert contents(source.folder) == before
+
+    def test_of_a_newly_chosen_algorithm_joins_the_others(
+        self, service: Callable[..., Result], folder: Path, read: Callable[..., Any]
+    ) -> None:
+        (folder / "jwtauth.toml").write_text("access_token_algorithm = 'EdDSA'")
+        read("init")
+        assert [key["algorithm"] for key in read("keys", "list")] == ["ES256", "EdDSA", "RS256"]
+
+
+class TestServe:
+    def test_does_not_start_without_a_key_for_id_tokens_until_init_made_it(
+        self, service: Callable[..., Result], source: Source
+    ) -> None:
+        (path,) = source.keys.glob("RS256-*")
+        path.unlink()
+        with pytest.raises(ConfigurationError, match="there is no RS256 key for ID tokens; run `jwtauth init`"):
+            with_store(source, partial(serve.check_registrations, source))
+        assert service("init").exit_code == 0
+        assert with_store(source, partial(serve.check_registrations, source)) == []
+
+    def test_does_not_start_without_the_key_that_a_client_chose(
+        self, service: Callable[..., Result], source: Source
+    ) -> None:
+        service("keys", "create", "--algorithm", "EdDSA")
+        service("client", "create", "shop", "--id-token-algorithm", "EdDSA")
+        (path,) = source.keys.glob("EdDSA-*")
+        path.unlink()
+        with pytest.raises(ConfigurationError, match="client shop: there is no EdDSA key for its ID tokens"):
+            with_store(source, partial(serve.check_registrations, source))
 
 
 class TestServerSecret:

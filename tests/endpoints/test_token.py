@@ -227,16 +227,14 @@ class TestMachines:
 class TestTheIssuer:
     def test_keeps_its_keys_where_a_file_is_damaged_while_it_runs(self, desk: Desk) -> None:
         granted = desk.token(grant_type="client_credentials")
-        (path,) = desk.home.source.keys.glob("*.key.json")
-        path.write_text("{")
+        _damage_a_key(desk)
         desk.home.ask(lambda store: store.administration.announce_keys())
         desk.clock.move(10)
         assert desk.is_active(granted.access_token)
         assert desk.is_active(desk.token(grant_type="client_credentials").access_token)
 
     def test_does_not_start_on_it(self, desk: Desk) -> None:
-        (path,) = desk.home.source.keys.glob("*.key.json")
-        path.write_text("{")
+        _damage_a_key(desk)
         with pytest.raises(ConfigurationError):
             assembly.open_issuer(desk.home.source)
 
@@ -261,6 +259,12 @@ class TestTheIssuer:
             with pytest.raises(InvalidGrant):
                 desk.run(token.answer(desk.issuer, request("service", grant_type="refresh_token", refresh_token="x")))
         assert SECRET not in str(desk.events)
+
+
+def _damage_a_key(desk: Desk) -> None:
+    """The one that signs access tokens."""
+    (path,) = desk.home.source.keys.glob("ES256-*.key.json")
+    path.write_text("{")
 
 
 async def _positions(store: object) -> int:

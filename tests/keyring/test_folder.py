@@ -3,17 +3,19 @@
 import json
 import os
 import stat
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jwtauth.errors import ConfigurationError
-from jwtauth.keyring import jws, rotation
+from jwtauth.keyring import encryption, jws, rotation
 from jwtauth.keyring.folder import SECRET_FILE, KeyFile, KeyFolder, SecretFile, StoredSecret
 
 NOW = 1_800_000_000
 KEY = jws.generate("ES256")
+PASSPHRASE = b"a passphrase of the tests"
 SECRETS = SecretFile(secrets=(StoredSecret(number=1, created_at=NOW, secret=b"s" * 32),))
 
 
@@ -24,6 +26,14 @@ def folder(tmp_path: Path) -> KeyFolder:
     folder.write_key(KEY, created_at=NOW, signs_at=NOW + 5)
     folder.write_secrets(SECRETS)
     return folder
+
+
+@pytest.fixture
+def encrypted(folder: KeyFolder) -> KeyFolder:
+    """The same folder under a passphrase."""
+    encrypted = KeyFolder(folder.path, passphrase=PASSPHRASE)
+    encrypted.encrypt()
+    return encrypted
 
 
 def key_path(folder: KeyFolder) -> Path:
@@ -250,6 +260,126 @@ class TestWhatIsPrinted:
         ((record, key),) = folder.read_keys()
         assert "PRIVATE" not in repr(key)
         assert not hasattr(record.dates(), "private_key")
+
+
+class TestEncrypting:
+    def test_changes_every_file_and_nothing_that_is_read(self, folder: KeyFolder, encrypted: KeyFolder) -> None:
+        assert encrypted.unencrypted() == []
+        ((record, key),) = encrypted.read_keys()
+        assert (record.kid, record.signs_at, key.jwk) == (KEY.kid, NOW + 5, KEY.jwk)
+        assert encrypted.read_secrets() == SECRETS
+
+    def test_leaves_nothing_in_the_files_that_signs_or_seals(self, encrypted: KeyFolder) -> None:
+        """SECURITY S-09."""
+        private = [line for line in KEY.pem().splitlines() if line] + [b64encode(b"s" * 32).decode()]
+        for path in encrypted.path.iterdir():
+            assert [part for part in private if part in path.read_text()] == []
+
+    def test_keeps_the_files_private(self, encrypted: KeyFolder) -> None:
+        assert {stat.S_IMODE(path.stat().st_mode) for path in encrypted.path.iterdir()} == {0o600}
+
+    def test_goes_for_every_later_file_too(self, encrypted: KeyFolder) -> None:
+        rotation.create_key(encrypted, "EdDSA", now=NOW)
+        rotation.add_secret(encrypted, now=NOW)
+        assert encrypted.unencrypted() == []
+        assert len(encrypted.read_keys()) == 2
+        assert len(encrypted.read_secrets().secrets) == 2
+
+    def test_needs_one_key_for_all_files_and_processes(self, encrypted: KeyFolder) -> None:
+        """scrypt is dear: it is to run once at a start, not once per file."""
+        later = KeyFolder(encrypted.path, passphrase=PASSPHRASE)
+        rotation.create_key(later, "EdDSA", now=NOW)
+        rotation.add_secret(later, now=NOW)
+        assert len({json.loads(path.read_text())["salt"] for path in encrypted.path.iterdir()}) == 1
+        encryption._key.cache_clear()
+        later.read_keys()
+        later.read_secrets()
+        assert encryption._key.cache_info().misses == 1
+
+    def test_uses_another_salt_in_another_folder(self, encrypted: KeyFolder, tmp_path: Path) -> None:
+        other = KeyFolder(tmp_path / "other", passphrase=PASSPHRASE)
+        other.write_secrets(SECRETS)
+        files = (secret_path(encrypted), secret_path(other))
+        assert len({json.loads(path.read_text())["salt"] for path in files}) == 2
+
+    def test_needs_a_passphrase(self, folder: KeyFolder) -> None:
+        with pytest.raises(ConfigurationError, match="there is no passphrase to encrypt with; name one"):
+            folder.encrypt()
+
+    def test_that_broke_off_can_be_begun_again(self, folder: KeyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+        half = KeyFolder(folder.path, passphrase=PASSPHRASE)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "replace", _only_keys)
+            with pytest.raises(KeyboardInterrupt):
+                half.encrypt()
+        assert half.unencrypted() == [SECRET_FILE]
+        assert half.read_secrets() == SECRETS
+        assert half.encrypt() == [SECRET_FILE]
+        assert half.encrypt() == []
+
+    def test_touches_nothing_where_a_file_is_damaged(self, folder: KeyFolder) -> None:
+        secret_path(folder).write_text("{")
+        with pytest.raises(ConfigurationError, match="is damaged"):
+            KeyFolder(folder.path, passphrase=PASSPHRASE).encrypt()
+        assert key_path(folder).name in folder.unencrypted()
+
+
+class TestDecrypting:
+    def test_gives_back_the_very_files(self, folder: KeyFolder) -> None:
+        before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+        encrypted = KeyFolder(folder.path, passphrase=PASSPHRASE)
+        assert sorted(encrypted.encrypt()) == sorted(before)
+        assert sorted(encrypted.decrypt()) == sorted(before)
+        assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
+        assert encrypted.decrypt() == []
+
+    @FILES
+    def test_needs_the_passphrase_and_says_how_to_name_it(
+        self, encrypted: KeyFolder, path_of: Callable[[KeyFolder], Path], read: Read
+    ) -> None:
+        name = path_of(encrypted).name
+        with pytest.raises(ConfigurationError, match=f"{name} is encrypted; name its passphrase with the setting"):
+            read(KeyFolder(encrypted.path))
+
+    @FILES
+    def test_refuses_another_passphrase(
+        self, encrypted: KeyFolder, path_of: Callable[[KeyFolder], Path], read: Read
+    ) -> None:
+        with pytest.raises(ConfigurationError, match=f"{path_of(encrypted).name} cannot be decrypted") as refusal:
+            read(KeyFolder(encrypted.path, passphrase=b"another passphrase"))
+        assert "another passphrase than" in str(refusal.value)
+
+    @FILES
+    def test_refuses_what_was_changed(
+        self, encrypted: KeyFolder, path_of: Callable[[KeyFolder], Path], read: Read
+    ) -> None:
+        path = path_of(encrypted)
+        found = json.loads(path.read_text())
+        changed = found["content"][:-10] + ("A" if found["content"][-10] != "A" else "B") + found["content"][-9:]
+        for content in (changed, "", "é", "gAAAA"):
+            path.write_text(json.dumps({**found, "content": content}))
+            with pytest.raises(ConfigurationError, match="cannot be decrypted"):
+                read(encrypted)
+
+    def test_refuses_a_recipe_that_it_does_not_know(self, encrypted: KeyFolder) -> None:
+        path = secret_path(encrypted)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "recipe": "rot13"}))
+        with pytest.raises(ConfigurationError, match="is damaged"):
+            encrypted.read_secrets()
+
+    def test_touches_nothing_under_another_passphrase(self, encrypted: KeyFolder) -> None:
+        before = encrypted.stamp()
+        for folder in (KeyFolder(encrypted.path), KeyFolder(encrypted.path, passphrase=b"another")):
+            with pytest.raises(ConfigurationError):
+                folder.decrypt()
+        assert encrypted.stamp() == before
+
+
+def _only_keys(source: Path, target: Path) -> None:
+    """A rename that the process is killed at when it comes to the secrets."""
+    if target.name == SECRET_FILE:
+        raise KeyboardInterrupt
+    source.rename(target)
 
 
 def test_a_fresh_folder_passes_its_own_checks(tmp_path: Path) -> None:

@@ -2,12 +2,19 @@
 
 from typing import Any
 
+from jwtauth.protocol.authorization import Addressee, AuthorizationRequest, ResponseMode, ResponseType
 from jwtauth.protocol.claims import AccessToken, Status, StatusList
-from jwtauth.protocol.records import Client, Grant, GrantType, Realm, User
+from jwtauth.protocol.interaction import Standing, Transaction
+from jwtauth.protocol.records import Client, Consent, Grant, GrantType, Realm, Session, User
 
 NOW = 1_800_000_000
 ISSUER = "https://issuer.example"
 STATUS = StatusList(idx=7, uri=f"{ISSUER}/oauth/status/1-0")
+CALLBACK = "https://player.example/callback"
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+"""RFC 7636 appendix B."""
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+"""RFC 7636 appendix B."""
 
 
 def realm(**changes: Any) -> Realm:
@@ -38,6 +45,15 @@ def client(**changes: Any) -> Client:
     return Client(**{**settings, **changes})
 
 
+def application(**changes: Any) -> Client:
+    """The same client as people sign in to it: with a redirect URI and the scopes of OpenID Connect."""
+    settings = {
+        "scope": ("openid", "profile", "email", "offline_access", "read", "write"),
+        "redirect_uris": (CALLBACK,),
+    }
+    return client(**{**settings, **changes})
+
+
 def user(**changes: Any) -> User:
     """Ada, a member of `music` and of another realm."""
     settings = {
@@ -66,6 +82,80 @@ def grant(**changes: Any) -> Grant:
         "ends_at": NOW + 604_800,
     }
     return Grant(**{**settings, **changes})
+
+
+def code(**changes: Any) -> Grant:
+    """Ada's grant to `player` ten seconds after she allowed it in her session, its code not redeemed yet."""
+    settings = {
+        "scope": ("openid", "read"),
+        "generation": 0,
+        "rotated_at": None,
+        "created_at": NOW - 10,
+        "expires_at": NOW + 50,
+        "session_id": 5,
+        "auth_time": NOW - 100,
+        "code_challenge": CHALLENGE,
+        "code_expires_at": NOW + 50,
+        "redirect_uri": CALLBACK,
+        "nonce": "n-0S6_WzA2Mj",
+    }
+    return grant(**{**settings, **changes})
+
+
+def session(**changes: Any) -> Session:
+    """Ada's browser session: signed in a hundred seconds ago, over in half an hour unless used, at most tomorrow."""
+    settings = {
+        "id": 5,
+        "sid": "session-1",
+        "user_id": 42,
+        "auth_time": NOW - 100,
+        "created_at": NOW - 100,
+        "seen_at": NOW - 100,
+        "expires_at": NOW + 1_700,
+        "ends_at": NOW + 86_300,
+    }
+    return Session(**{**settings, **changes})
+
+
+def standing(**changes: Any) -> Standing:
+    """Ada, signed in."""
+    return Standing(**{"user": user(), "session": session(), "cookie": "digest-of-her-cookie", **changes})
+
+
+def consent(**changes: Any) -> Consent:
+    """Ada allowed `player` what it usually asks for."""
+    settings = {"user_id": 42, "client_id": 1, "scope": ("openid", "read"), "granted_at": NOW - 1_000}
+    return Consent(**{**settings, **changes})
+
+
+def addressee(**changes: Any) -> Addressee:
+    """The callback of `player`, with a state."""
+    settings = {"redirect_uri": CALLBACK, "is_redirect_uri_sent": True, "mode": ResponseMode.QUERY, "state": "a-state"}
+    return Addressee(**{**settings, **changes})
+
+
+def authorization_request(**changes: Any) -> AuthorizationRequest:
+    """What `player` usually asks for."""
+    settings = {
+        "client_id": "player",
+        "addressee": addressee(),
+        "response_type": ResponseType.CODE,
+        "scope": ("openid", "read"),
+        "code_challenge": CHALLENGE,
+        "nonce": "n-0S6_WzA2Mj",
+    }
+    return AuthorizationRequest(**{**settings, **changes})
+
+
+def transaction(**changes: Any) -> Transaction:
+    """That request, begun a minute ago."""
+    settings = {
+        "id": "transaction-1",
+        "browser": "digest-of-the-browser",
+        "started_at": NOW - 60,
+        "request": authorization_request(),
+    }
+    return Transaction(**{**settings, **changes})
 
 
 def access_token(**changes: Any) -> AccessToken:

@@ -59,6 +59,40 @@ class TestReading:
         assert all(" " <= character <= "~" and character not in '\\"' for character in str(refusal.value))
 
 
+class TestReadingEach:
+    """An authorization request: where its refusal goes depends on what was sent twice (SECURITY R-03, Z-03)."""
+
+    def test_gives_what_was_sent_once_and_names_what_was_not(self) -> None:
+        pairs = (("state", "a"), ("scope", "b"), ("scope", "c"), ("nonce", ""), ("client_id", "x"), ("client_id", "x"))
+        assert parameters.read_each(pairs) == ({"state": "a"}, ("client_id", "scope"))
+
+    @pytest.mark.parametrize("values", [("", "a"), ("a", ""), ("", "")])
+    def test_names_an_empty_one_too(self, values: tuple[str, str]) -> None:
+        assert parameters.read_each(tuple(("state", value) for value in values)) == ({}, ("state",))
+
+    def test_lets_resource_repeat(self) -> None:
+        pairs = (("resource", "https://b"), ("resource", "https://a"))
+        assert parameters.read_each(pairs) == ({"resource": ("https://b", "https://a")}, ())
+
+    def test_refuses_a_nul(self) -> None:
+        with pytest.raises(InvalidRequest):
+            parameters.read_each((("state", "a\x00b"),))
+
+    @given(st.lists(st.tuples(st.text(max_size=2), st.text(max_size=3))).map(tuple))
+    def test_reads_what_read_reads_and_names_what_it_refuses(self, pairs: tuple[tuple[str, str], ...]) -> None:
+        try:
+            found, repeated = parameters.read_each(pairs)
+        except InvalidRequest:
+            assert any("\x00" in value for _, value in pairs)
+            return
+        assert not {*found} & {*repeated}
+        if repeated:
+            with pytest.raises(InvalidRequest):
+                parameters.read(pairs)
+        else:
+            assert found == parameters.read(pairs)
+
+
 class TestOne:
     def test_is_the_value_or_none(self) -> None:
         assert parameters.one({"scope": "a"}, "scope") == "a"

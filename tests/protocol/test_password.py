@@ -6,7 +6,7 @@ import pytest
 
 from jwtauth.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget, OAuthError, UnauthorizedClient
 from jwtauth.protocol import password
-from jwtauth.protocol.password import MAX_PASSWORD_BYTES, Request, Start
+from jwtauth.protocol.password import MAX_PASSWORD_BYTES, Request, Start, Weakness
 from jwtauth.protocol.records import Client, GrantType, User
 from tests.protocol import records
 from tests.protocol.records import NOW
@@ -141,3 +141,73 @@ class TestPermission:
     ) -> None:
         start = decide(request(scope=asked), records.client(default_scope=default_scope))
         assert start.permission.scope == start.grant.scope == granted
+
+
+class TestOnAPage:
+    """People who sign in or choose a password there."""
+
+    @pytest.mark.parametrize(
+        ("username", "sent", "is_within"),
+        [
+            ("ada", "secret", True),
+            ("", "", True),
+            ("x" * 256, "x" * MAX_PASSWORD_BYTES, True),
+            ("x" * 257, "secret", False),
+            ("ada", "x" * (MAX_PASSWORD_BYTES + 1), False),
+            ("ada", "é" * (MAX_PASSWORD_BYTES // 2 + 1), False),
+        ],
+    )
+    def test_b_09_a_giant_is_not_looked_at(self, username: str, sent: str, is_within: bool) -> None:
+        assert password.is_within_bounds(username, sent) is is_within
+
+    @pytest.mark.parametrize(
+        ("new", "repeated", "weakness"),
+        [
+            ("12345678", "12345678", None),
+            ("ääääääää", "ääääääää", None),
+            ("correct horse battery staple", "correct horse battery staple", None),
+            ("x" * MAX_PASSWORD_BYTES, "x" * MAX_PASSWORD_BYTES, None),
+            ("1234567", "1234567", Weakness.SHORT),
+            ("", "", Weakness.SHORT),
+            ("ä" * 7, "ä" * 7, Weakness.SHORT),
+            ("x" * (MAX_PASSWORD_BYTES + 1), "x" * (MAX_PASSWORD_BYTES + 1), Weakness.LONG),
+            ("é" * (MAX_PASSWORD_BYTES // 2 + 1), "é" * (MAX_PASSWORD_BYTES // 2 + 1), Weakness.LONG),
+            ("12345678", "12345679", Weakness.DIFFERENT),
+            ("12345678", "12345678 ", Weakness.DIFFERENT),
+            ("12345678", "", Weakness.DIFFERENT),
+        ],
+    )
+    def test_a_new_one_has_a_length_and_is_typed_twice(
+        self, new: str, repeated: str, weakness: Weakness | None
+    ) -> None:
+        assert password.weakness(new, repeated) is weakness
+
+    def test_the_longest_that_may_be_chosen_may_be_used(self) -> None:
+        assert password.weakness("x" * MAX_PASSWORD_BYTES, "x" * MAX_PASSWORD_BYTES) is None
+        assert password.is_within_bounds("ada", "x" * MAX_PASSWORD_BYTES)
+
+
+class TestTheHash:
+    """That a password is checked against: none for whoever could not be let in, so that nothing matches."""
+
+    HASH = records.user().password_hash
+
+    def test_is_the_persons(self) -> None:
+        assert password.hash_to_check(records.client(), records.user()) == self.HASH
+
+    @pytest.mark.parametrize(
+        "user",
+        [
+            pytest.param(None, id="unknown"),
+            pytest.param(records.user(disabled_at=NOW), id="disabled"),
+            pytest.param(records.user(password_hash=None), id="without a password"),
+        ],
+    )
+    @pytest.mark.parametrize("client", [None, records.client()])
+    def test_is_none_for_nobody(self, client: Client | None, user: User | None) -> None:
+        assert password.hash_to_check(client, user) is None
+
+    def test_is_asked_of_a_stranger_only_on_the_way_to_the_account_page(self) -> None:
+        stranger = records.user(roles={"films": ()})
+        assert password.hash_to_check(records.client(), stranger) is None
+        assert password.hash_to_check(None, stranger) == self.HASH

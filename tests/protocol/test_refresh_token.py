@@ -6,7 +6,16 @@ import pytest
 
 from jwtauth.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError, UnauthorizedClient
 from jwtauth.protocol import refresh_token
-from jwtauth.protocol.records import AuthMethod, Client, Grant, GrantType, Pointer, User
+from jwtauth.protocol.records import (
+    AuthMethod,
+    Client,
+    Grant,
+    GrantType,
+    Pointer,
+    RequestedClaims,
+    Session,
+    User,
+)
 from jwtauth.protocol.refresh_token import EndGrant, KeepToken, Request, RetrySuccessor, Rotate, Verdict
 from tests.protocol import records
 from tests.protocol.records import NOW
@@ -25,6 +34,7 @@ def decide(
     client: Client | None = None,
     grant: Grant | None = _UNSET,
     user: User | None = _UNSET,
+    session: Session | None = None,
     now: int = NOW,
     **request: Any,
 ) -> Verdict:
@@ -34,6 +44,7 @@ def decide(
         records.grant() if grant is _UNSET else grant,
         pointer,
         records.user() if user is _UNSET else user,
+        session,
         now=now,
     )
 
@@ -224,6 +235,43 @@ class TestResource:  # RFC 8707 section 2.2
     def test_must_not_be_widened(self) -> None:
         with pytest.raises(InvalidTarget):
             decide(resource=("https://api.example",))
+
+
+class TestTheBrowserSession:  # OpenID Connect Core 1.0 section 11
+    ONLINE = records.grant(session_id=5)
+    OFFLINE = records.grant(session_id=5, scope=("read", "offline_access"))
+    OVER = (None, records.session(ended_at=NOW - 1), records.session(expires_at=NOW), records.session(ends_at=NOW))
+
+    def test_that_lives_lets_its_grants_live(self) -> None:
+        assert isinstance(decide(grant=self.ONLINE, session=records.session()), Rotate)
+
+    @pytest.mark.parametrize("session", OVER, ids=["swept away", "ended", "idle too long", "too old"])
+    @pytest.mark.parametrize("pointer", [CURRENT, PREDECESSOR, OLDER])
+    def test_that_is_over_takes_them_along_without_further_effect(
+        self, session: Session | None, pointer: Pointer
+    ) -> None:
+        with pytest.raises(InvalidGrant):
+            decide(pointer, grant=self.ONLINE, session=session)
+
+    @pytest.mark.parametrize("session", [*OVER, records.session()])
+    def test_does_not_matter_to_offline_access(self, session: Session | None) -> None:
+        client = records.application()
+        assert isinstance(decide(client=client, grant=self.OFFLINE, session=session), Rotate)
+
+    def test_is_not_outlived_by_a_scope_value_that_only_looks_like_it(self) -> None:
+        alike = records.grant(session_id=5, scope=("offlineXaccess", "offline_access_2"))
+        with pytest.raises(InvalidGrant):
+            decide(client=records.client(scope=alike.scope), grant=alike, session=None)
+
+    def test_is_not_needed_where_there_never_was_one(self) -> None:
+        assert isinstance(decide(grant=records.grant(session_id=None), session=None), Rotate)
+
+
+class TestClaims:  # OpenID Connect Core 1.0 section 5.5
+    def test_asked_for_at_userinfo_stay_asked_for(self) -> None:
+        grant = records.grant(claims=RequestedClaims(id_token=("name",), userinfo=("email", "name")))
+        client = records.client(scope=("read", "write", "email"))
+        assert rotated(decide(grant=grant, client=client)).permission.userinfo_claims == ("email",)
 
 
 class TestAnyClient:

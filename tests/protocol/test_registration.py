@@ -1,14 +1,28 @@
-"""What may be registered (RFC 7591 section 2, RFC 8252 section 7, SECURITY R-01)."""
+"""What may be registered (RFC 7591 section 2, OpenID Connect Registration 1.0 section 2, SECURITY R-01)."""
 
 from typing import Any
 
 import pytest
 
 from jwtauth.errors import ConfigurationError, InvalidScope
-from jwtauth.protocol import registration
-from jwtauth.protocol.records import AuthMethod, Client, ClientSecret, GrantType, Realm, SecretKind, User
+from jwtauth.keyring import jws
+from jwtauth.protocol import id_token, registration
+from jwtauth.protocol.profile import Address, Profile
+from jwtauth.protocol.records import (
+    ApplicationType,
+    AuthMethod,
+    Client,
+    ClientSecret,
+    GrantType,
+    Realm,
+    SecretKind,
+    User,
+)
 
 DAY = 86_400
+CODE = (GrantType.AUTHORIZATION_CODE,)
+CALLBACK = ("https://c.example/cb",)
+TEXTS = [name for name in Profile.__struct_fields__ if name != "address" and not name.endswith("_verified")]
 
 
 def realm(**members: Any) -> Realm:
@@ -27,103 +41,6 @@ def secret(digest: str, *, expires_at: int | None = None) -> ClientSecret:
     return ClientSecret(kind=SecretKind.GENERATED, digest=digest, created_at=0, expires_at=expires_at)
 
 
-class TestRedirectUri:  # RFC 6749 section 3.1.2, RFC 8252 section 7
-    @pytest.mark.parametrize(
-        "uri",
-        [
-            "https://client.example",
-            "https://client.example/cb",
-            "https://client.example:8443/cb?a=b&c=%20d",
-            "https://xn--bcher-kva.example/cb",
-            "https://[2001:db8::1]/cb",
-            "http://127.0.0.1/cb",
-            "http://127.0.0.1:49152/cb",
-            "http://[::1]:8080/cb",
-            "com.example.app:/cb",
-            "com.example.app://cb",
-        ],
-    )
-    def test_is_taken(self, uri: str) -> None:
-        registration.check_redirect_uri(uri)
-
-    @pytest.mark.parametrize(
-        "uri",
-        [
-            "",
-            "/cb",
-            "//client.example/cb",
-            "client.example/cb",
-            "https:",
-            "https://",
-            "https:///cb",
-            "https:/cb",
-            "https:client.example",
-            "https://*.client.example/cb",
-            "https://client.example/*",
-            "https://client.example/cb#",
-            "https://client.example/cb#fragment",
-            "http://client.example/cb",
-            "http://localhost/cb",
-            "http://127.0.0.1.client.example/cb",
-            "http://127.0.0.2/cb",
-            "http://2130706433/cb",
-            "http://[::ffff:127.0.0.1]/cb",
-            "javascript:alert(1)",
-            "JavaScript:alert(1)",
-            "data:text/html,x",
-            "file:///etc/passwd",
-            "vbscript:x",
-            "blob:https://client.example/x",
-            "myapp:/cb",
-            "urn:ietf:wg:oauth:2.0:oob",
-            "https://user@client.example/cb",
-            "https://user:password@client.example/cb",
-            "https://client.example@evil.example/cb",
-            "https://client.example\\@evil.example/cb",
-            "https:\\\\client.example/cb",
-            "https://client.example/a/../b",
-            "https://client.example/./cb",
-            "https://client.example/a/%2e%2e/b",
-            "https://client.example/a/%252E%252e/b",
-            "https://client.example/a%2f..%2fb",
-            "https://client.example/a/..%5cb",
-            "https://client.example/%5cb",
-            "https://client.example/cb\r\nSet-Cookie:x",
-            "https://client.example/cb%0d%0aSet-Cookie:x",
-            "https://client.example/cb?x=%00",
-            "https://client.example/cb\x00",
-            "https://client.example/c b",
-            "https://client.example/cb\t",
-            " https://client.example/cb",
-            "https://bücher.example/cb",
-            "https://client.example/\u202ecb",
-            "https://client.example:0/cb",
-            "https://client.example:99999/cb",
-            "https://client.example:port/cb",
-            "https://[::1/cb",
-            "https://client..example/cb",
-            "https://.client.example/cb",
-            "https://client.example%2eevil.example/cb",
-            "https://client.example/%zz",
-            'https://client.example/"onload=',
-            "https://client.example/<script>",
-            "https://client.example/" + "x" * 2048,
-            "com.example.app:",
-            "com.example.app://user@cb",
-            "com.example.app:/a/../b",
-        ],
-    )
-    def test_is_refused(self, uri: str) -> None:
-        with pytest.raises(ConfigurationError, match="redirect_uri"):
-            registration.check_redirect_uri(uri)
-
-    def test_is_checked_with_its_client(self) -> None:
-        with pytest.raises(ConfigurationError, match="wildcard"):
-            registration.check_client(
-                client(redirect_uris=("https://ok.example/cb", "https://*/")), [], max_token_lifetime=DAY
-            )
-
-
 class TestClientId:
     @pytest.mark.parametrize("client_id", ["a", "alfrescoapp", "A-Z_a.z~0", "u", "user", "x" * 128])
     def test_is_taken(self, client_id: str) -> None:
@@ -140,7 +57,16 @@ class TestClient:
         "members",
         [
             {},
-            {"grant_types": tuple(GrantType)},
+            {"grant_types": tuple(GrantType), "redirect_uris": CALLBACK},
+            {"redirect_uris": CALLBACK, "requires_pkce": False, "asks_consent": False},
+            {"redirect_uris": CALLBACK, "allows_implicit": True},
+            {"auth_method": AuthMethod.NONE, "grant_types": CODE, "redirect_uris": CALLBACK, "allows_implicit": True},
+            {"auth_method": AuthMethod.NONE, "grant_types": CODE, "redirect_uris": CALLBACK, "asks_consent": False},
+            {"application_type": ApplicationType.NATIVE, "redirect_uris": ("com.example.app:/cb",)},
+            {"post_logout_redirect_uris": ("https://c.example/", "com.example.app:/out")},
+            {"backchannel_logout_uri": "http://127.0.0.1:9000/out"},
+            {"backchannel_logout_uri": "https://c.example/out"},
+            {"id_token_algorithm": "EdDSA"},
             {"scope": ("read", "write"), "default_scope": ("read",)},
             {"resources": ("https://api.example/v1", "urn:example:api")},
             {"authorities": ("ROLE_BATCH",)},
@@ -162,6 +88,25 @@ class TestClient:
             ({"grant_types": ("implicit",)}, "grant_type 'implicit'"),
             ({"auth_method": AuthMethod.NONE}, "client_credentials"),
             ({"auth_method": AuthMethod.NONE, "grant_types": (), "refresh_token_is_reusable": True}, "reusable"),
+            ({"grant_types": CODE}, "grant_type authorization_code: needs a redirect_uri"),
+            ({"allows_implicit": True}, "implicit: needs a redirect_uri"),
+            (
+                {
+                    "auth_method": AuthMethod.NONE,
+                    "grant_types": CODE,
+                    "redirect_uris": CALLBACK,
+                    "requires_pkce": False,
+                },
+                "no PKCE: is only for clients that can keep a secret",
+            ),
+            ({"redirect_uris": (*CALLBACK, "https://*/")}, "^redirect_uri 'https://.* wildcard"),
+            ({"redirect_uris": ("http://c.example/cb",)}, "^redirect_uri .* http is only for"),
+            ({"post_logout_redirect_uris": (*CALLBACK, "http://c.example/")}, "^post_logout_redirect_uri .* http is"),
+            ({"backchannel_logout_uri": "http://c.example/out"}, "^backchannel_logout_uri .* http is only for"),
+            ({"backchannel_logout_uri": "com.example.app:/out"}, "^backchannel_logout_uri .* use https$"),
+            ({"backchannel_logout_uri": ""}, "^backchannel_logout_uri '': expected an absolute URI"),
+            ({"id_token_algorithm": "none"}, "id_token_algorithm 'none': is unknown"),
+            ({"id_token_algorithm": "HS256"}, "id_token_algorithm 'HS256': is unknown"),
             ({"scope": ("read write",)}, "scope"),
             ({"scope": ("read", "read")}, "scope"),
             ({"scope": ("",)}, "scope"),
@@ -184,6 +129,9 @@ class TestClient:
         other = realm(name="other", audience="https://issuer.example/realms/other")
         with pytest.raises(ConfigurationError, match="audience of realm other"):
             registration.check_client(client(resources=(other.audience,)), [realm(), other], max_token_lifetime=DAY)
+
+    def test_may_choose_every_algorithm_that_keys_can_have(self) -> None:
+        assert set(id_token.ALGORITHMS) == set(jws.ALGORITHMS)
 
     def test_is_refused_with_a_scope_that_cannot_be_sent(self) -> None:
         with pytest.raises(InvalidScope):
@@ -251,6 +199,65 @@ class TestUser:
             registration.check_user(user(roles={"portal": ("king",)}), [realm(roles=("reader",))])
         with pytest.raises(ConfigurationError, match="there is no realm other"):
             registration.check_user(user(roles={"other": ()}), [realm()])
+
+
+class TestProfile:  # OpenID Connect Core 1.0 section 5.1
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {},
+            {"name": "Ada Lovelace", "family_name": "Łukasiewicz", "nickname": "x" * 1024},
+            {"email": "ada@example.com", "email_verified": False},
+            {"email": "ada.l+news@localhost"},
+            {"birthdate": "1815-12-10"},
+            {"birthdate": "0000-12-31"},
+            {"birthdate": "1815"},
+            {"locale": "en"},
+            {"locale": "zh-Hant-TW"},
+            {"locale": "de-CH-1996"},
+            {"zoneinfo": "Europe/Paris", "phone_number": "+1 (425) 555-1212;ext=5678"},
+            {"profile": "https://people.example/ada#me", "website": "http://ada.example:8080"},
+            {"picture": "https://people.example/ada.png?size=64"},
+            {"address": Address(formatted="1 Street\nTown", street_address="1\nStreet", country="UK")},
+        ],
+    )
+    def test_is_taken(self, members: dict[str, Any]) -> None:
+        registration.check_user(user(profile=Profile(**members)), [])
+
+    @pytest.mark.parametrize(
+        ("members", "reason"),
+        [
+            *(({name: "a\x1b[2J"}, f"claim {name}: has a character") for name in TEXTS),
+            *(({name: "a\nb"}, f"claim {name}: ") for name in TEXTS),
+            *(({name: "x" * 1025}, f"claim {name}: expected 1 to 1024 characters") for name in TEXTS),
+            *(({name: ""}, f"claim {name}: expected 1 to 1024 characters") for name in TEXTS),
+            ({"email": "ada"}, "claim email: expected an address"),
+            ({"email": "ada@"}, "claim email"),
+            ({"email": "@example.com"}, "claim email"),
+            ({"email": "ada@b@example.com"}, "claim email"),
+            ({"email": "ada lovelace@example.com"}, "claim email"),
+            ({"email": "ada@example..com"}, "claim email"),
+            ({"birthdate": "10.12.1815"}, "claim birthdate: expected YYYY-MM-DD"),
+            ({"birthdate": "1815-13-10"}, "claim birthdate"),
+            ({"birthdate": "1815-12-32"}, "claim birthdate"),
+            ({"birthdate": "1815-12"}, "claim birthdate"),
+            ({"birthdate": "١٨١٥"}, "claim birthdate"),
+            ({"locale": "en_GB"}, "claim locale: expected a language tag"),
+            ({"locale": "en-"}, "claim locale"),
+            ({"locale": "e"}, "claim locale"),
+            ({"picture": "javascript:alert(1)"}, "claim picture: expected an https or http URL"),
+            ({"profile": "people.example/ada"}, "claim profile"),
+            ({"website": "https:///ada"}, "claim website"),
+            ({"website": "https://user@ada.example"}, "claim website"),
+            ({"website": "https://ada.example/a b"}, "claim website"),
+            ({"address": Address(locality="Pa\nris")}, r"claim address\.locality: has a character"),
+            ({"address": Address(formatted="a\x00")}, r"claim address\.formatted: has a character"),
+            ({"address": Address(country="")}, r"claim address\.country: expected 1"),
+        ],
+    )
+    def test_is_refused(self, members: dict[str, Any], reason: str) -> None:
+        with pytest.raises(ConfigurationError, match=reason):
+            registration.check_user(user(profile=Profile(**members)), [])
 
 
 class TestSucceedSecret:

@@ -1,4 +1,4 @@
-"""Authlib, PyJWT and joserfc against the running server, and our own verifier beside them."""
+"""Authlib, requests-oauthlib, PyJWT and joserfc against the running server, and our own verifier beside them."""
 
 import asyncio
 import base64
@@ -15,13 +15,21 @@ import jwt
 import pytest
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuth2Client
+from authlib.oauth2.rfc6749.errors import MismatchingStateException
+from authlib.oidc.core import CodeIDToken
+from authlib.oidc.core import UserInfo as StandardClaims
 from joserfc import jwt as jose
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from oauthlib.oauth2.rfc6749.errors import LoginRequired
+from requests_oauthlib import OAuth2Session
 
 from jwtauth.errors import InsufficientScope, InvalidToken
 from jwtauth.verifier import Verifier
 from tests.support.home import PASSWORD, SECRET
+from tests.support.person import CALLBACK, VERIFIER, Person, answer
+from tests.web import people
+from tests.web.people import GOODBYE, Service
 from tests.web.site import RESOURCE, Site, populate
 
 USER = "ada"
@@ -33,6 +41,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     populate(site)
     with site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A server where people sign in to applications."""
+    yield from people.running(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture
+def person(service: Service) -> Iterator[Person]:
+    """A new browser, and who sits before it."""
+    with service.browser() as person:
+        yield person
 
 
 @pytest.fixture
@@ -109,6 +130,123 @@ class TestAuthlib:
         successors = set(asyncio.run(race()))
         assert len(successors) == 1
         assert site.refresh(successors.pop()).status_code == 200
+
+
+class TestAuthlibSigningPeopleIn:
+    """A confidential web application: its registration, and what the issuer's discovery document says."""
+
+    @pytest.fixture
+    def provider(self, service: Service) -> dict[str, Any]:
+        found: dict[str, Any] = service.http.get("/.well-known/openid-configuration").json()
+        assert found["issuer"] == service.server.url
+        return found
+
+    @pytest.fixture
+    def client(self, provider: dict[str, Any]) -> Iterator[Any]:
+        with OAuth2Client(
+            "web",
+            SECRET,
+            redirect_uri=CALLBACK,
+            scope="openid profile email offline_access",
+            code_challenge_method="S256",
+            token_endpoint=provider["token_endpoint"],
+            revocation_endpoint_auth_method="client_secret_basic",
+        ) as client:
+            yield client
+
+    def test_tells_the_whole_story(
+        self, client: Any, provider: dict[str, Any], service: Service, person: Person
+    ) -> None:
+        token = self.signed_in(client, provider, person)
+        claims = self.proven(token, provider, service, nonce="n-1")
+        assert claims["sub"] == "u.ada"
+
+        told = client.get(provider["userinfo_endpoint"]).json()
+        assert told["sub"] == claims["sub"]
+        assert StandardClaims(told).email == "ada@example.org"
+
+        refreshed = client.refresh_token(provider["token_endpoint"], refresh_token=token["refresh_token"])
+        assert refreshed["refresh_token"] != token["refresh_token"]
+        again = self.proven(refreshed, provider, service)
+        assert {name: again[name] for name in ("iss", "sub", "aud", "auth_time")} == {
+            name: claims[name] for name in ("iss", "sub", "aud", "auth_time")
+        }, "OpenID Connect Core 1.0 section 12.2"
+
+        revoked = client.revoke_token(provider["revocation_endpoint"], token=refreshed["refresh_token"])
+        assert revoked.status_code == 200
+        assert client.get(provider["userinfo_endpoint"]).status_code == 401
+        with pytest.raises(OAuthError, match="invalid_grant"):
+            client.refresh_token(provider["token_endpoint"], refresh_token=refreshed["refresh_token"])
+
+    def test_signs_the_person_out_by_a_link(
+        self, client: Any, provider: dict[str, Any], service: Service, person: Person
+    ) -> None:
+        token = self.signed_in(client, provider, person)
+        leaving = {"id_token_hint": token["id_token"], "post_logout_redirect_uri": GOODBYE, "state": "s"}
+        assert answer(person.open(provider["end_session_endpoint"], leaving), to=GOODBYE) == {"state": "s"}
+        assert answer(person.authorize(prompt="none"))["error"] == "login_required"
+
+    def test_keeps_a_state_that_is_not_its_own_out(self, client: Any, provider: dict[str, Any], person: Person) -> None:
+        arrived = self.arrived(client, provider, person)
+        with pytest.raises(MismatchingStateException):
+            client.fetch_token(authorization_response=arrived, state="another", code_verifier=VERIFIER)
+
+    def arrived(self, client: Any, provider: dict[str, Any], person: Person) -> str:
+        """The URL with which the person came back to the application."""
+        url, state = client.create_authorization_url(
+            provider["authorization_endpoint"], code_verifier=VERIFIER, nonce="n-1"
+        )
+        page = person.sign_in(person.open(url))
+        response = person.allow(page) if page.status_code == 200 else page
+        assert answer(response)["state"] == state
+        return str(response.headers["location"])
+
+    def signed_in(self, client: Any, provider: dict[str, Any], person: Person) -> dict[str, Any]:
+        """The application's tokens."""
+        token: dict[str, Any] = client.fetch_token(
+            authorization_response=self.arrived(client, provider, person), code_verifier=VERIFIER
+        )
+        return token
+
+    def proven(
+        self, token: dict[str, Any], provider: dict[str, Any], service: Service, *, nonce: str | None = None
+    ) -> dict[str, Any]:
+        """The claims of the ID token, once signature and claims are found right (OpenID Connect Core 3.1.3.7)."""
+        keys = KeySet.import_key_set(service.http.get(provider["jwks_uri"]).json())
+        read = jose.decode(token["id_token"], keys, algorithms=provider["id_token_signing_alg_values_supported"])
+        options = {"iss": {"values": [provider["issuer"]]}, "aud": {"values": ["web"]}}
+        expected = {"nonce": nonce, "client_id": "web", "access_token": token["access_token"]}
+        claims = CodeIDToken(read.claims, read.header, options, expected)
+        claims.validate(leeway=0)
+        return dict(claims)
+
+
+class TestRequestsOAuthlib:
+    @pytest.fixture
+    def session(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[OAuth2Session]:
+        monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # or it refuses http even on a loopback address
+        with OAuth2Session("web", redirect_uri=CALLBACK, scope="openid profile offline_access", pkce="S256") as session:
+            yield session
+
+    def test_tells_the_whole_story_of_a_person(self, session: OAuth2Session, service: Service, person: Person) -> None:
+        found = service.http.get("/.well-known/openid-configuration").json()
+        url, _ = session.authorization_url(found["authorization_endpoint"])
+        page = person.sign_in(person.open(url))
+        response = person.allow(page) if page.status_code == 200 else page
+        arrived = response.headers["location"]
+        token = session.fetch_token(
+            found["token_endpoint"], authorization_response=arrived, client_secret=SECRET, timeout=20
+        )
+        assert session.get(found["userinfo_endpoint"], timeout=20).json()["sub"] == "u.ada"
+        refreshed = session.refresh_token(found["token_endpoint"], auth=("web", SECRET), timeout=20)
+        assert refreshed["refresh_token"] != token["refresh_token"]
+        assert session.get(found["userinfo_endpoint"], timeout=20).status_code == 200
+
+    def test_understands_a_refusal(self, session: OAuth2Session, service: Service, person: Person) -> None:
+        url, _ = session.authorization_url(f"{service.server.url}/oauth/authorize", prompt="none")
+        arrived = person.open(url).headers["location"]
+        with pytest.raises(LoginRequired):
+            session.fetch_token(f"{service.server.url}/oauth/token", authorization_response=arrived)
 
 
 class TestAResourceServer:

@@ -38,7 +38,7 @@ def refusal(path: Path, *arguments: str, **environment: str) -> str:
 
 
 def key_of(home: Home) -> Path:
-    (path,) = home.source.keys.glob("*.key.json")
+    (path,) = home.source.keys.glob("ES256-*.key.json")
     return path
 
 

@@ -41,10 +41,10 @@ def rotate(site: Site, *options: str) -> dict[str, Any]:
     return record
 
 
-def kids(site: Site) -> list[set[str]]:
-    """The published kids, as fresh connections see them."""
+def kids(site: Site, algorithm: str = "ES256") -> list[set[str]]:
+    """The published kids of one line, that of access tokens unless told, as fresh connections see them."""
     answers = [httpx.get(f"{site.server.url}/.well-known/jwks.json", verify=False) for _ in range(ASKED)]
-    return [{key["kid"] for key in answer.json()["keys"]} for answer in answers]
+    return [{key["kid"] for key in answer.json()["keys"] if key["alg"] == algorithm} for answer in answers]
 
 
 def kid_of(token: str) -> str:
@@ -83,7 +83,7 @@ def let_it_sign(site: Site, kid: str) -> None:
     """Move a waiting key's first instant into the past and announce it: what waiting for it would do."""
     folder = KeyFolder(site.home.source.keys)
     (record,) = [record for record, _ in folder.read_keys() if record.kid == kid]
-    folder._write(folder._path_of(record.algorithm, kid), replace(record, signs_at=record.created_at))
+    folder.replace_key(replace(record, signs_at=record.created_at))
     site.home.ask(lambda store: store.administration.announce_keys())
 
 

@@ -1,21 +1,27 @@
-"""An issuer that publishes keys over real HTTP and signs tokens; with every way to misbehave that the tests need."""
+"""An issuer that publishes keys and status lists over real HTTP and signs tokens; it misbehaves in every way needed."""
 
+import gzip
 import json
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
 from jwtauth.keyring import jws
 from jwtauth.keyring.jws import SigningKey
+from jwtauth.protocol import status_list
+from jwtauth.protocol.status_list import MAX_LENGTH
 from jwtauth.verifier import Verifier
 
 AUDIENCE = "https://reports.example.com"
 NOW = 1_900_000_000
 METADATA = "/.well-known/oauth-authorization-server"
 JWKS = "/jwks.json"
+LIST = "/oauth/status/1-0"
+EVENTS = "/oauth/status/events"
 
 
 class Clock:
@@ -41,21 +47,34 @@ class Answer:
 
 
 class Issuing:
-    """An issuer on a free port of 127.0.0.1."""
+    """An issuer on a free port of 127.0.0.1; its clocks stand, unless it is live."""
 
-    def __init__(self, path: str = "", key: SigningKey | None = None) -> None:
+    def __init__(self, path: str = "", key: SigningKey | None = None, *, is_live: bool = False) -> None:
         self.path = path
         self.clock = Clock()
         self.monotonic = Clock(1000)
+        self.clocks: dict[str, Any] = {} if is_live else {"now": self.clock, "monotonic": self.monotonic}
+        self.now: Callable[[], float] = time.time if is_live else self.clock
+        self.born_at = int(self.now())
         self.key = key or jws.generate("ES256")
         self.published: list[Any] = [self.key.jwk]
         self.cache_control = "max-age=300"
         self.metadata: dict[str, Any] = {}
         self.answers: dict[str, Answer] = {}
+        self.lists = {LIST: bytearray(MAX_LENGTH)}
+        self.ttl = 15
+        self.list_claims: dict[str, Any] = {}
+        self.list_type = "statuslist+jwt"
+        self.list_key: SigningKey | None = None
+        self.has_gzip = False
+        self.has_events = False
+        self._streams: list[SimpleQueue[bytes]] = []
+        self.verifiers: list[Verifier] = []
         self.drip = False
         self.gate = Event()
         self.gate.set()
         self.requests: list[str] = []
+        self.statuses: list[tuple[str, int]] = []
         self._server = self._serve(0)
         self._port = self._server.server_address[1]
 
@@ -76,9 +95,21 @@ class Issuing:
         """How often the keys were asked for."""
         return self.requests.count(JWKS)
 
+    @property
+    def polls(self) -> int:
+        """How often the first list was asked for."""
+        return self.requests.count(self.path + LIST)
+
+    @property
+    def streams(self) -> int:
+        """How many verifiers are listening."""
+        return len(self._streams)
+
     def verifier(self, **options: Any) -> Verifier:
-        options = {"now": self.clock, "monotonic": self.monotonic, **options}
-        return Verifier(options.pop("issuer", self.issuer), options.pop("audience", AUDIENCE), **options)
+        options = {**self.clocks, **options}
+        verifier = Verifier(options.pop("issuer", self.issuer), options.pop("audience", AUDIENCE), **options)
+        self.verifiers.append(verifier)
+        return verifier
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """The claims of a good token; a change to `...` leaves one out."""
@@ -86,8 +117,8 @@ class Issuing:
             "iss": self.issuer,
             "sub": "u-5f1c",
             "aud": AUDIENCE,
-            "exp": NOW + 300,
-            "iat": NOW,
+            "exp": self.born_at + 300,
+            "iat": self.born_at,
             "jti": "t-1",
             "client_id": "app",
             "scope": "reports:read reports:write",
@@ -101,6 +132,21 @@ class Issuing:
     def token(self, *, typ: str = "at+jwt", key: SigningKey | None = None, **changes: Any) -> str:
         return (key or self.key).sign(json.dumps(self.claims(**changes)).encode(), typ=typ)
 
+    def old_token(self, idx: int = 4, uri: str = "", **changes: Any) -> str:
+        """A good token, older than any `ttl`, with its place in a list."""
+        status = {"status_list": {"idx": idx, "uri": uri or f"{self.issuer}{LIST}"}}
+        return self.token(**{"iat": self.born_at - 200, "status": status, **changes})
+
+    def revoke(self, idx: int = 4, path: str = LIST) -> None:
+        """Set a token's bit, and tell who listens."""
+        self.lists[path][idx >> 3] |= 1 << (idx & 7)
+        self.tell(f'event: changed\ndata: {{"uri":"{self.issuer}{path}"}}\n\n'.encode())
+
+    def tell(self, text: bytes) -> None:
+        """Send something to everybody who listens."""
+        for stream in self._streams:
+            stream.put(text)
+
     def token_of(self, claims: dict[str, Any]) -> str:
         """These claims, truly signed, whatever they are."""
         return self.key.sign(json.dumps(claims).encode(), typ="at+jwt")
@@ -111,16 +157,27 @@ class Issuing:
         self.published.append(self.key.jwk)
 
     def stop(self) -> None:
-        """Be unreachable: connections are refused."""
+        """Be unreachable: connections are refused, streams end."""
         self.gate.set()
+        self.hang_up()
         self._server.shutdown()
         self._server.server_close()
+
+    def end(self) -> None:
+        """Close every verifier, and be gone."""
+        for verifier in self.verifiers:
+            verifier.close()
+        self.stop()
+
+    def hang_up(self) -> None:
+        """End every stream."""
+        self.tell(b"")
 
     def restart(self) -> None:
         """Be reachable again at the same address."""
         self._server = self._serve(self._port)
 
-    def answer(self, path: str) -> Answer:
+    def answer(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         if path in self.answers:
             return self.answers[path]
         if path == METADATA + self.path:
@@ -129,7 +186,35 @@ class Issuing:
         if path == JWKS:
             body = json.dumps({"keys": self.published}).encode()
             return Answer(body=body, headers={"Cache-Control": self.cache_control})
+        if path.removeprefix(self.path) in self.lists:
+            return self._list(path.removeprefix(self.path), headers or {})
         return Answer(404)
+
+    def list_token(self, path: str = LIST, **changes: Any) -> bytes:
+        """The Status List Token of a list, as it is now."""
+        statuses = bytes(self.lists[path])
+        uri, now = self.issuer + path, int(self.now())
+        made = status_list.make(statuses, uri=uri, lifetime_in=600, ttl=self.ttl, now=now)
+        claims = {
+            "sub": made.sub,
+            "iat": made.iat,
+            "exp": made.exp,
+            "ttl": made.ttl,
+            "status_list": {"bits": 1, "lst": made.status_list.lst},
+            **self.list_claims,
+            **changes,
+        }
+        payload = json.dumps({name: value for name, value in claims.items() if value is not ...}).encode()
+        return (self.list_key or self.key).sign(payload, typ=self.list_type).encode()
+
+    def _list(self, path: str, headers: Mapping[str, str]) -> Answer:
+        etag = f'"{hash((path, bytes(self.lists[path]), self.key.kid))}"'
+        if headers.get("if-none-match") == etag:
+            return Answer(304, headers={"ETag": etag})
+        body, sent = self.list_token(path), {"ETag": etag, "Cache-Control": "max-age=0"}
+        if self.has_gzip and "gzip" in headers.get("accept-encoding", ""):
+            return Answer(body=gzip.compress(body), headers={**sent, "Content-Encoding": "gzip"})
+        return Answer(body=body, headers=sent)
 
     def _serve(self, port: int) -> ThreadingHTTPServer:
         issuing = self
@@ -137,8 +222,12 @@ class Issuing:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuing.requests.append(self.path)
-                answer = issuing.answer(self.path)
+                if self.path == EVENTS and issuing.has_events:
+                    self._stream()
+                    return
+                answer = issuing.answer(self.path, {name.lower(): value for name, value in self.headers.items()})
                 issuing.gate.wait(10)
+                issuing.statuses.append((self.path, answer.status))
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
@@ -148,6 +237,25 @@ class Issuing:
                     self.wfile.write(answer.body)
                 except OSError:
                     self.close_connection = True  # the verifier hung up, as it should on too long an answer
+
+            def _stream(self) -> None:
+                stream: SimpleQueue[bytes] = SimpleQueue()
+                issuing._streams.append(stream)
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                try:
+                    while text := self._next(stream):
+                        self.wfile.write(text)
+                except OSError:
+                    self.close_connection = True
+                issuing._streams.remove(stream)
+
+            def _next(self, stream: SimpleQueue[bytes]) -> bytes:
+                try:
+                    return stream.get(timeout=0.2)
+                except Empty:
+                    return b": still here\n\n"
 
             def _drip(self) -> None:
                 for number in range(100):

@@ -11,22 +11,22 @@ from tests.verifier.issuing import JWKS, METADATA, Answer, Issuing
 
 def assert_unavailable(issuing: Issuing, message: str, **options: str) -> None:
     with pytest.raises(KeysUnavailable, match=message):
-        issuing.verifier(**options).verify(issuing.token())
+        issuing.verifier(status=False, **options).verify(issuing.token())
 
 
 class TestDiscovery:
     def test_asks_for_the_metadata_first(self, issuing: Issuing) -> None:
-        issuing.verifier().verify(issuing.token())
+        issuing.verifier(status=False).verify(issuing.token())
         assert issuing.requests == [METADATA, JWKS]
 
     def test_puts_the_well_known_part_between_host_and_path(self) -> None:
         issuing = Issuing(path="/tenant/one")
-        issuing.verifier().verify(issuing.token())
+        issuing.verifier(status=False).verify(issuing.token())
         assert issuing.requests == [METADATA + "/tenant/one", JWKS]
         issuing.stop()
 
     def test_is_not_needed_where_the_location_is_given(self, issuing: Issuing) -> None:
-        issuing.verifier(jwks_uri=issuing.jwks_uri).verify(issuing.token())
+        issuing.verifier(status=False, jwks_uri=issuing.jwks_uri).verify(issuing.token())
         assert issuing.requests == [JWKS]
 
     @pytest.mark.parametrize("change", ["{}/", "{}.evil.example", "https://evil.example", ""])
@@ -46,7 +46,7 @@ class TestDiscovery:
         assert_unavailable(issuing, "is no metadata")
 
     def test_notices_that_the_keys_moved(self, issuing: Issuing) -> None:
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         verifier.verify(issuing.token())
         issuing.metadata = {"jwks_uri": issuing.origin + "/moved"}
         issuing.rotate()
@@ -76,7 +76,7 @@ class TestAnswer:
     def test_may_be_as_long_as_the_bound(self, issuing: Issuing) -> None:
         body = issuing.answer(JWKS).body
         issuing.answers[JWKS] = Answer(body=body + b" " * ((1 << 20) - len(body)))
-        assert issuing.verifier().verify(issuing.token()).jti == "t-1"
+        assert issuing.verifier(status=False).verify(issuing.token()).jti == "t-1"
 
     @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"keys":{}}', b'{"keys":[', b"<html>", b"\xff\xff"])
     def test_that_is_no_jwk_set_is_refused(self, issuing: Issuing, body: bytes) -> None:
@@ -104,7 +104,7 @@ class TestAnswer:
     ) -> None:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-        assert issuing.verifier().verify(issuing.token()).jti == "t-1"
+        assert issuing.verifier(status=False).verify(issuing.token()).jti == "t-1"
 
 
 class TestFailure:

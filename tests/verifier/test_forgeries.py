@@ -1,4 +1,4 @@
-"""Forged tokens (SECURITY J-07 to J-12, RFC 8725): each is an InvalidToken, and nothing is fetched but the keys."""
+"""Forged tokens (SECURITY J-07 to J-12, RFC 8725): each is refused, and only the issuer's own documents are fetched."""
 
 import hmac
 import json
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from jwtauth.keyring import jws
 from jwtauth.verifier import InvalidToken, Verifier
-from tests.verifier.issuing import JWKS, METADATA, Issuing, assemble, encode
+from tests.verifier.conftest import lived
+from tests.verifier.issuing import JWKS, LIST, METADATA, Issuing, assemble, encode
 
 Forge = Callable[[Issuing], str | bytes]
 
@@ -157,9 +158,7 @@ FORGERIES: dict[str, Forge] = {
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Issuing]:
-    issuing = Issuing()
-    yield issuing
-    issuing.stop()
+    yield from lived(Issuing())
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +168,12 @@ def verifier(shared: Issuing) -> Verifier:
 
 class TestForgery:
     @pytest.mark.parametrize("name", FORGERIES)
-    def test_is_refused_and_nothing_is_fetched_but_keys(self, issuing: Issuing, name: str) -> None:
+    def test_is_refused_and_nothing_is_fetched_but_what_the_issuer_publishes(self, issuing: Issuing, name: str) -> None:
         verifier = issuing.verifier()
         assert verifier.verify(issuing.token())
         with pytest.raises(InvalidToken):
             verifier.verify(FORGERIES[name](issuing))
-        assert set(issuing.requests) <= {METADATA, JWKS}
+        assert set(issuing.requests) <= {METADATA, JWKS, LIST}
 
     def test_differs_from_the_genuine_token_that_passes(self, issuing: Issuing) -> None:
         """The table's builder, given the true key, makes a token that passes: it fails for its flaw alone."""

@@ -37,12 +37,12 @@ def with_unknown_kid(issuing: Issuing) -> str:
 
 class TestFirstUse:
     def test_fetches_once_for_any_number_of_threads(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         assert len(set(together(lambda: verifier.verify(token).jti))) == 1
         assert issuing.fetches == 1
 
     def test_fetches_once_for_any_number_of_coroutines(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
 
         async def many() -> list[object]:
             return await asyncio.gather(*(verifier.averify(token) for _ in range(200)))
@@ -52,7 +52,7 @@ class TestFirstUse:
 
     def test_without_an_issuer_is_no_verdict_on_the_token(self, issuing: Issuing) -> None:
         issuing.stop()
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         with pytest.raises(KeysUnavailable) as refusal:
             verifier.verify(issuing.token())
         assert not isinstance(refusal.value, InvalidToken)
@@ -61,7 +61,7 @@ class TestFirstUse:
 
     def test_without_an_issuer_is_tried_again_after_a_pause(self, issuing: Issuing) -> None:
         issuing.answers[JWKS] = Answer(503)
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         for _ in range(20):
             with pytest.raises(KeysUnavailable):
                 verifier.verify(token)
@@ -72,7 +72,7 @@ class TestFirstUse:
 
     def test_with_an_unknown_kid_fetches_once(self, issuing: Issuing) -> None:
         with pytest.raises(InvalidToken):
-            issuing.verifier().verify(with_unknown_kid(issuing))
+            issuing.verifier(status=False).verify(with_unknown_kid(issuing))
         assert issuing.fetches == 1
 
 
@@ -85,7 +85,7 @@ class TestFreshKeys:
         self, issuing: Issuing, cache_control: str, lifetime_in: int
     ) -> None:
         issuing.cache_control = cache_control
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         verifier.verify(token)
         issuing.monotonic.move(lifetime_in - 1)
         verifier.verify(token)
@@ -97,14 +97,14 @@ class TestFreshKeys:
 
 class TestUnknownKid:
     def test_of_a_new_key_is_fetched_at_once(self, issuing: Issuing) -> None:
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         verifier.verify(issuing.token())
         issuing.rotate()
         assert verifier.verify(issuing.token()).jti == "t-1"
         assert issuing.fetches == 2
 
     def test_is_fetched_once_for_any_number_of_threads(self, issuing: Issuing) -> None:
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         verifier.verify(issuing.token())
         issuing.rotate()
         token = issuing.token()
@@ -112,13 +112,13 @@ class TestUnknownKid:
         assert issuing.fetches == 2
 
     def test_that_nobody_published_is_refused_to_all_threads(self, issuing: Issuing) -> None:
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         verifier.verify(issuing.token())
         assert set(together(lambda: verifier.verify(with_unknown_kid(issuing)))) == {InvalidToken}
         assert issuing.fetches == 2
 
     def test_in_a_flood_of_a_thousand_costs_one_fetch_a_minute(self, issuing: Issuing) -> None:
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         verifier.verify(issuing.token())
         for minute in range(1, 4):
             for _ in range(1000):
@@ -129,7 +129,7 @@ class TestUnknownKid:
             issuing.monotonic.move(60)
 
     def test_is_no_verdict_while_the_issuer_cannot_be_asked(self, issuing: Issuing) -> None:
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         known = issuing.token()
         verifier.verify(known)
         issuing.rotate()
@@ -141,7 +141,7 @@ class TestUnknownKid:
         assert verifier.verify(known).jti == "t-1"
 
     def test_does_not_hold_up_tokens_of_known_keys(self, issuing: Issuing) -> None:
-        verifier, known = issuing.verifier(), issuing.token()
+        verifier, known = issuing.verifier(status=False), issuing.token()
         verifier.verify(known)
         issuing.gate.clear()
         unknown = with_unknown_kid(issuing)
@@ -155,7 +155,7 @@ class TestUnknownKid:
 
 class TestExpiredKeys:
     def test_are_refreshed_in_the_background(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         verifier.verify(token)
         issuing.gate.clear()
         issuing.monotonic.move(301)
@@ -164,7 +164,7 @@ class TestExpiredKeys:
         assert eventually(lambda: issuing.fetches == 2)
 
     def test_are_refreshed_once_for_any_number_of_threads(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         verifier.verify(token)
         issuing.gate.clear()
         issuing.monotonic.move(301)
@@ -174,7 +174,7 @@ class TestExpiredKeys:
         assert issuing.requests.count("/.well-known/oauth-authorization-server") == 2
 
     def test_that_were_withdrawn_are_refused_after_the_refresh(self, issuing: Issuing) -> None:
-        verifier, withdrawn = issuing.verifier(), issuing.token()
+        verifier, withdrawn = issuing.verifier(status=False), issuing.token()
         verifier.verify(withdrawn)
         issuing.key = jws.generate("ES256")
         issuing.published = [issuing.key.jwk]
@@ -183,7 +183,7 @@ class TestExpiredKeys:
         assert eventually(lambda: refuses(verifier, withdrawn))
 
     def test_are_used_while_the_issuer_is_unreachable_and_then_refused(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(stale_for=600), issuing.token()
+        verifier, token = issuing.verifier(status=False, stale_for=600), issuing.token()
         verifier.verify(token)
         issuing.stop()
         issuing.monotonic.move(300 + 599)
@@ -196,7 +196,7 @@ class TestExpiredKeys:
         assert verifier.verify(token).jti == "t-1"
 
     def test_are_used_for_an_hour_unless_told_otherwise(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         verifier.verify(token)
         issuing.answers[JWKS] = Answer(500)
         issuing.monotonic.move(300 + 3599)
@@ -206,7 +206,7 @@ class TestExpiredKeys:
             verifier.verify(token)
 
     def test_are_not_used_at_all_where_stale_for_is_nought(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(stale_for=0), issuing.token()
+        verifier, token = issuing.verifier(status=False, stale_for=0), issuing.token()
         verifier.verify(token)
         issuing.answers[JWKS] = Answer(500)
         issuing.monotonic.move(300)
@@ -214,7 +214,7 @@ class TestExpiredKeys:
             verifier.verify(token)
 
     def test_are_kept_when_the_refresh_brings_nonsense(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         verifier.verify(token)
         issuing.answers[JWKS] = Answer(body=b"<html>")
         issuing.monotonic.move(301)
@@ -223,7 +223,7 @@ class TestExpiredKeys:
         assert verifier.verify(token).jti == "t-1"
 
     def test_cost_an_unreachable_issuer_one_request_per_pause(self, issuing: Issuing) -> None:
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         verifier.verify(token)
         issuing.answers[JWKS] = Answer(500)
         issuing.monotonic.move(301)
@@ -242,7 +242,7 @@ class TestEventLoop:
         issuing.gate.clear()
 
         async def story() -> int:
-            verifying = asyncio.create_task(issuing.verifier().averify(issuing.token()))
+            verifying = asyncio.create_task(issuing.verifier(status=False).averify(issuing.token()))
             turns = 0
             while not issuing.requests:
                 await asyncio.sleep(0.001)
@@ -257,7 +257,7 @@ class TestEventLoop:
         issuing.gate.clear()
 
         async def story() -> None:
-            verifier, token = issuing.verifier(), issuing.token()
+            verifier, token = issuing.verifier(status=False), issuing.token()
             impatient = asyncio.create_task(verifier.averify(token))
             patient = asyncio.create_task(verifier.averify(token))
             await asyncio.to_thread(eventually, lambda: bool(issuing.requests))
@@ -271,26 +271,26 @@ class TestEventLoop:
         assert issuing.fetches == 1
 
     def test_may_be_another_one_each_time(self, issuing: Issuing) -> None:
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         asyncio.run(verifier.averify(issuing.token()))
         issuing.rotate()
         asyncio.run(verifier.averify(issuing.token()))
         assert issuing.fetches == 2
 
     def test_gets_the_same_refusals(self, issuing: Issuing) -> None:
-        verifier = issuing.verifier()
+        verifier = issuing.verifier(status=False)
         with pytest.raises(InvalidToken):
             asyncio.run(verifier.averify(with_unknown_kid(issuing)))
         issuing.stop()
         with pytest.raises(KeysUnavailable):
-            asyncio.run(issuing.verifier().averify(issuing.token()))
+            asyncio.run(issuing.verifier(status=False).averify(issuing.token()))
         issuing.restart()
 
 
 class TestFetchThatNeverEnds:
     def test_is_given_up_and_another_may_start(self, issuing: Issuing) -> None:
         """As after a fork: the thread that fetches does not exist in the child."""
-        verifier, token = issuing.verifier(), issuing.token()
+        verifier, token = issuing.verifier(status=False), issuing.token()
         issuing.gate.clear()
         lost = threading.Thread(target=verifier.verify, args=(token,))
         lost.start()

@@ -147,7 +147,7 @@ class TestStatus:  # what has no status cannot be revoked
         with pytest.raises(InvalidToken):
             issuing.verifier().verify(issuing.token(status=foreign))
         assert issuing.verifier().verify(issuing.token()).jti == "t-1"
-        issuing.stop()
+        issuing.end()
 
 
 class TestClaims:  # RFC 9068 section 2.2: REQUIRED

@@ -1,5 +1,6 @@
 """Documents that anybody may read: RFC 8414, RFC 7517, OpenAPI (SECURITY H-01, H-02, H-09, J-06, K-05)."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,29 @@ import pytest
 from jwtauth.web.api import ENDPOINTS, PUBLICATIONS, Where
 from tests.support.home import SECRET, Home
 from tests.support.live import LiveServer, free_port
-from tests.web.site import Site, basic, claims_of
+from tests.web.site import Site, assert_refused, basic, claims_of, decoded
 
 DISCOVERY = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 POISON = [
-    {"Host": "evil.example"},
     {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "444"},
     {"Forwarded": "host=evil.example;proto=https;for=1.2.3.4"},
     {"X-Forwarded-Prefix": "/evil", "X-Script-Name": "/evil", "X-Original-URL": "/evil", "X-Rewrite-URL": "/evil"},
     {"X-Forwarded-For": "1.2.3.4", "X-Real-IP": "1.2.3.4", "X-Http-Method-Override": "DELETE"},
-    {"Host": "evil.example:99999"},
 ]
+FOREIGN_HOSTS = (
+    "evil.example",
+    "evil.example:PORT",
+    "evil.example:99999",
+    "127.0.0.1",
+    "127.0.0.1:1",
+    "127.0.0.1:PORT.evil.example",
+    "127.0.0.1:PORT, evil.example",
+    "evil.example@127.0.0.1:PORT",
+    "127.0.0.2:PORT",
+    "localhost.:PORT",
+    "",
+)
 
 
 class TestDiscovery:  # RFC 8414 sections 2 and 3
@@ -37,12 +49,19 @@ class TestDiscovery:  # RFC 8414 sections 2 and 3
     @pytest.mark.parametrize("path", DISCOVERY)
     def test_h_09_advertises_what_is_routed_and_nothing_else(self, site: Site, path: str) -> None:
         document = site.http.get(path).json()
-        routed = {endpoint.path: endpoint.method for endpoint in ENDPOINTS}
+        posted = {endpoint.path for endpoint in ENDPOINTS if "POST" in endpoint.methods}
         for name, url in document.items():
             if name.endswith("_endpoint"):
-                response = site.http.request(routed[urlsplit(url).path], url)
-                assert response.status_code in (400, 401), name
+                response = site.http.request("POST" if urlsplit(url).path in posted else "GET", url)
+                assert response.status_code in (200, 400, 401), name
         assert site.http.get(document["jwks_uri"]).status_code == 200
+
+    def test_h_09_advertises_every_endpoint_that_has_a_name_there(self, site: Site) -> None:
+        document = site.http.get(DISCOVERY[1]).json()
+        advertised = {urlsplit(url).path for name, url in document.items() if name.endswith("_endpoint")}
+        spring_and_connexion = {"/oauth/check_token", "/oauth/tokeninfo"}
+        assert {endpoint.path for endpoint in ENDPOINTS} - advertised == spring_and_connexion
+        assert {"/oauth/authorize", "/oauth/logout"} <= advertised
 
     def test_h_09_advertises_grants_and_methods_that_work(self, site: Site) -> None:
         document = site.http.get(DISCOVERY[0]).json()
@@ -55,7 +74,22 @@ class TestDiscovery:  # RFC 8414 sections 2 and 3
             "none",
         }
         assert "none" not in document["introspection_endpoint_auth_methods_supported"]
-        assert document["response_types_supported"] == []
+        assert document["response_types_supported"] == ["code"]
+
+    def test_h_10_advertises_the_algorithms_of_the_published_keys(self, site: Site) -> None:
+        advertised = site.http.get(DISCOVERY[1]).json()["id_token_signing_alg_values_supported"]
+        published = [key["alg"] for key in site.http.get("/.well-known/jwks.json").json()["keys"]]
+        assert "RS256" in advertised, "OpenID Connect Discovery 1.0 section 3 demands it"
+        assert sorted(advertised) == sorted(published)
+
+    def test_says_the_same_in_both_documents(self, site: Site) -> None:
+        plain, openid = (site.http.get(path).json() for path in DISCOVERY)
+        assert plain.items() <= openid.items()
+
+    def test_names_languages_in_which_pages_come(self, site: Site) -> None:
+        for language in site.http.get(DISCOVERY[1]).json()["ui_locales_supported"]:
+            page = site.http.get("/oauth/authorize", params={"ui_locales": language})
+            assert page.headers["content-language"] == language
 
     @pytest.mark.parametrize("path", [*DISCOVERY, "/.well-known/jwks.json"])
     def test_may_be_cached_and_read_by_any_page_without_credentials(self, site: Site, path: str) -> None:
@@ -80,21 +114,25 @@ class TestJwks:  # RFC 7517 section 5
         response = site.http.get("/.well-known/jwks.json")
         assert response.headers["content-type"] == "application/jwk-set+json"
         keys: list[dict[str, str]] = response.json()["keys"]
-        assert keys
-        for key in keys:
-            assert not PRIVATE & set(key)
-            assert (key["use"], key["alg"], key["kty"]) == ("sig", "ES256", "EC")
+        assert {(key["use"], key["alg"], key["kty"]) for key in keys} == {
+            ("sig", "ES256", "EC"),
+            ("sig", "RS256", "RSA"),
+        }
+        assert not [key for key in keys if PRIVATE & set(key)]
         assert len({key["kid"] for key in keys}) == len(keys)
 
     def test_holds_the_key_that_signs(self, site: Site) -> None:
-        kids = {key["kid"] for key in site.http.get("/.well-known/jwks.json").json()["keys"]}
-        jar = httpx.get(site.server.url + "/.well-known/jwks.json").json()
-        assert {key["kid"] for key in jar["keys"]} == kids
+        algorithms = {key["kid"]: key["alg"] for key in site.http.get("/.well-known/jwks.json").json()["keys"]}
+        header = json.loads(decoded(site.machine().split(".")[0]))
+        assert algorithms[header["kid"]] == header["alg"] == "ES256"
 
 
 class TestPoisonedHeaders:  # SECURITY H-01
     @pytest.mark.parametrize("headers", POISON, ids=str)
-    @pytest.mark.parametrize("path", [*DISCOVERY, "/.well-known/jwks.json", "/openapi.json", "/", "/healthz"])
+    @pytest.mark.parametrize(
+        "path",
+        [*DISCOVERY, "/.well-known/jwks.json", "/openapi.json", "/", "/healthz", "/oauth/authorize", "/oauth/logout"],
+    )
     def test_change_no_document(self, site: Site, path: str, headers: dict[str, str]) -> None:
         poisoned = site.http.get(path, headers=headers)
         assert poisoned.content == site.http.get(path).content
@@ -107,6 +145,26 @@ class TestPoisonedHeaders:  # SECURITY H-01
         assert "evil" not in str(claims)
         refused = site.token({"grant_type": "x"}, headers=headers)
         assert "evil" not in refused.text + str(refused.headers)
+
+
+class TestAForeignHost:  # SECURITY H-01
+    @pytest.mark.parametrize("host", FOREIGN_HOSTS)
+    @pytest.mark.parametrize("path", ["/", "/login", "/oauth/token", "/oauth/status", DISCOVERY[0], "/no/such/path"])
+    def test_is_misdirected(self, site: Site, path: str, host: str) -> None:
+        """Else a page of another name that was pointed at this address could read what is answered (DNS rebinding)."""
+        response = site.http.get(path, headers={"Host": host.replace("PORT", str(site.server.port))})
+        assert_refused(response, 421, "invalid_request")
+        assert "evil" not in response.text + str(response.headers)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1:PORT", "localhost:PORT", "LocalHost:PORT", "[::1]:PORT"])
+    def test_is_none_of_the_names_of_the_address_that_is_listened_on(self, site: Site, host: str) -> None:
+        """Proxies like to send it; the answer is the same, whatever the name."""
+        response = site.http.get(DISCOVERY[0], headers={"Host": host.replace("PORT", str(site.server.port))})
+        assert (response.status_code, response.json()["issuer"]) == (200, site.server.url)
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+    def test_may_ask_whether_the_service_lives(self, site: Site, path: str) -> None:
+        assert site.http.get(path, headers={"Host": "10.1.2.3:8080"}).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -146,17 +204,21 @@ class TestOpenApi:
         document = site.http.get("/openapi.json").json()
         assert document["openapi"].startswith("3.1")
         for endpoint in ENDPOINTS:
-            (method,) = document["paths"][endpoint.path]
-            assert method == endpoint.method.lower()
-            operation = document["paths"][endpoint.path][method]
+            operations = document["paths"][endpoint.path]
+            assert sorted(operations) == sorted(method.lower() for method in endpoint.methods)
+            names = [field.name for field in endpoint.fields]
             if endpoint.parameters is Where.FORM:
-                schema = operation["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
-                assert list(schema["properties"]) == [field.name for field in endpoint.fields]
+                schema = operations["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
+                assert list(schema["properties"]) == names
                 assert schema["required"] == [field.name for field in endpoint.fields if field.is_required]
             else:
-                assert [given["name"] for given in operation["parameters"]] == [field.name for field in endpoint.fields]
+                assert [given["name"] for given in operations["get"]["parameters"]] == names
         for publication in PUBLICATIONS:
             assert list(document["paths"][publication.path]) == ["get"]
+
+    def test_has_no_body_for_a_get(self, site: Site) -> None:
+        for operations in site.http.get("/openapi.json").json()["paths"].values():
+            assert "requestBody" not in operations.get("get", {})
 
     def test_describes_nothing_that_is_not_there(self, site: Site) -> None:
         for path, operations in site.http.get("/openapi.json").json()["paths"].items():

@@ -26,17 +26,18 @@ Forge = Callable[["Bench"], str]
 
 
 class Bench:
-    """A forger's bench: a live token, the published key, and a key of the forger's own."""
+    """A forger's bench: a live token, the published keys, and a key of the forger's own."""
 
-    def __init__(self, token: str, published: dict[str, Any], url: str, ours: SigningKey) -> None:
+    def __init__(self, token: str, published: dict[str, dict[str, Any]], url: str, ours: dict[str, SigningKey]) -> None:
         self.token = token
         self.header, self.payload, self.signature = token.split(".")
+        self.head = {"typ": "at+jwt", "kid": published["ES256"]["kid"]}
         self.claims = claims_of(token)
-        self.jwk = published
-        self.kid: str = published["kid"]
+        self.jwk, self.rsa = published["ES256"], published["RS256"]
+        self.kid: str = self.jwk["kid"]
         self.url = url
         self.own = jws.generate("ES256")
-        self.ours = ours
+        self.ours, self.our_rsa = ours["ES256"], ours["RS256"]
 
     def unsigned(self, **header: Any) -> str:
         return f"{encode({'typ': 'at+jwt', 'kid': self.kid, **header})}.{self.payload}."
@@ -70,11 +71,11 @@ def sign(key: SigningKey, header: Any, claims: Any) -> str:
     """A JWS with any header; `SigningKey` itself would write its own."""
     signing_input = f"{encode(header)}.{encode(claims)}"
     private_key = load_pem_private_key(key.pem().encode(), password=None)
-    return f"{signing_input}.{b64(get_algorithm_by_name('ES256').sign(signing_input.encode(), private_key))}"
+    return f"{signing_input}.{b64(get_algorithm_by_name(key.algorithm).sign(signing_input.encode(), private_key))}"
 
 
-def pem(bench: Bench) -> bytes:
-    public: bytes = PyJWK(bench.jwk).key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+def pem(jwk: dict[str, Any]) -> bytes:
+    public: bytes = PyJWK(jwk).key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return public
 
 
@@ -86,11 +87,17 @@ FORGERIES: dict[str, Forge] = {
     "alg missing": lambda b: b.unsigned(),
     "alg null": lambda b: b.unsigned(alg=None),
     "alg a list": lambda b: b.unsigned(alg=["ES256"]),
-    "HS256 with the PEM": lambda b: b.keyed(pem(b)),
+    "HS256 with the PEM": lambda b: b.keyed(pem(b.jwk)),
     "HS256 with the JWK": lambda b: b.keyed(json.dumps(b.jwk).encode()),
     "HS256 with x": lambda b: b.keyed(decoded(b.jwk["x"])),
     "HS256 with nothing": lambda b: b.keyed(b""),
-    "HS512 with the PEM": lambda b: b.keyed(pem(b), sha512, alg="HS512"),
+    "HS512 with the PEM": lambda b: b.keyed(pem(b.jwk), sha512, alg="HS512"),
+    "HS256 with the PEM of the RSA key": lambda b: b.keyed(pem(b.rsa), kid=b.rsa["kid"]),
+    "HS256 with the RSA key's n": lambda b: b.keyed(decoded(b.rsa["n"]), kid=b.rsa["kid"]),
+    "ES256 under the RSA key's kid": lambda b: b.own_signed(kid=b.rsa["kid"]),
+    "our RSA key under the other kid": lambda b: sign(b.our_rsa, {"alg": "RS256", **b.head}, b.claims),
+    "our RSA key called ES256": lambda b: sign(b.our_rsa, {"alg": "ES256", **b.head, "kid": b.our_rsa.kid}, b.claims),
+    "an ID token's frame": lambda b: sign(b.our_rsa, {"alg": "RS256", "typ": "JWT", "kid": b.our_rsa.kid}, b.claims),
     "signature stripped": lambda b: f"{b.header}.{b.payload}.",
     "signature left out": lambda b: f"{b.header}.{b.payload}",
     "signature of zeros": lambda b: f"{b.header}.{b.payload}.{b64(bytes(64))}",
@@ -185,8 +192,8 @@ def status(bench: Bench, uri: str, idx: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def bench(site: Site) -> Bench:
-    published = site.http.get("/.well-known/jwks.json").json()["keys"][0]
-    ((_, ours),) = KeyFolder(site.home.source.keys).read_keys()
+    published = {jwk["alg"]: jwk for jwk in site.http.get("/.well-known/jwks.json").json()["keys"]}
+    ours = {key.algorithm: key for _, key in KeyFolder(site.home.source.keys).read_keys()}
     return Bench(site.machine(), published, site.server.url, ours)
 
 
@@ -195,6 +202,7 @@ def assert_dead(site: Site, token: str) -> None:
     assert (introspected.status_code, introspected.content) == (200, b'{"active":false}')
     assert_refused(site.post("/oauth/check_token", {"token": token}), 400, "invalid_token")
     assert_refused(site.http.get("/oauth/tokeninfo", params={"access_token": token}), 401, "invalid_token")
+    assert_refused(site.post("/oauth/userinfo", {"access_token": token}, auth=None), 401, "invalid_token")
     raw = token.encode()
     if raw.isascii() and b"\n" not in raw:
         response: httpx.Response = site.http.get("/oauth/tokeninfo", headers={b"Authorization": b"Bearer " + raw})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import httpx
 import pytest
 
-from jwtauth.protocol import throttling
+from jwtauth.protocol.throttling import ACCOUNT
 from tests.support.home import PASSWORD, SECRET
 from tests.web.site import CHOSEN_SECRET, Site, assert_refused, bucket, chosen_secret
 
@@ -21,7 +21,7 @@ def guess_until_refused(guess: Callable[[], httpx.Response], status: int, code: 
     for number in range(12):
         response = guess()
         if response.status_code == 429:
-            assert number >= throttling.FREE_FAILURES
+            assert number >= ACCOUNT.free
             assert_refused(response, 429, "temporarily_unavailable")
             assert int(response.headers["retry-after"]) >= 1
             return response
@@ -61,7 +61,7 @@ class TestAPerson:
             response = sign_in(site, "timeless", PASSWORD)
             assert_refused(response, 429, "temporarily_unavailable")
             waits.append(int(response.headers["retry-after"]))
-        assert waits == [1, 2, 32, throttling.LONGEST_WAIT_IN, throttling.LONGEST_WAIT_IN]
+        assert waits == [1, 2, 32, ACCOUNT.longest_wait_in, ACCOUNT.longest_wait_in]
 
     def test_is_let_in_with_the_right_password_after_the_wait(self, site: Site) -> None:
         site.execute("INSERT INTO attempts VALUES (?, 9, strftime('%s', 'now') + 1)", bucket("user hasty"))

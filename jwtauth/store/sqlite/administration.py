@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from jwtauth.errors import ConfigurationError
 from jwtauth.protocol.records import Client, ClientSecret, Realm, User
-from jwtauth.store.sqlite import grants, rows
+from jwtauth.store.ports import Ended
+from jwtauth.store.sqlite import directory, endings, origins, rows
 from jwtauth.store.sqlite.positions import deny
 from jwtauth.store.sqlite.writer import Writer
 
@@ -54,7 +55,7 @@ class SqliteAdministration:
                 (realm.name, realm.audience, realm.disabled_at, realm.is_demo, rows.realm_settings(realm)),
                 taken=f"realm {realm.name}: its name or its audience {realm.audience} is taken",
             )
-            _announce_directory(connection)
+            directory.announce(connection)
             return replace(realm, id=row_id)
 
         return await self._writer.run(work)
@@ -71,7 +72,7 @@ class SqliteAdministration:
             except sqlite3.IntegrityError:
                 raise ConfigurationError(f"realm {realm.name}: audience {realm.audience} is taken") from None
             _require_row(cursor, f"realm {realm.name}")
-            _announce_directory(connection)
+            directory.announce(connection)
 
         await self._writer.run(work)
 
@@ -111,7 +112,8 @@ class SqliteAdministration:
                 ),
                 taken=f"client {client.client_id}: the client_id is taken",
             )
-            _announce_directory(connection)
+            origins.write(connection, row_id, client.redirect_uris)
+            directory.announce(connection)
             return replace(client, id=row_id)
 
         return await self._writer.run(work)
@@ -125,7 +127,8 @@ class SqliteAdministration:
                 (rows.client_settings(client), client.id),
             )
             _require_row(cursor, f"client {client.client_id}")
-            _announce_directory(connection)
+            origins.write(connection, client.id, client.redirect_uris)
+            directory.announce(connection)
 
         await self._writer.run(work)
 
@@ -154,7 +157,7 @@ class SqliteAdministration:
                 "UPDATE clients SET secrets = ? WHERE id = ?", (rows.secrets(secrets), client.id)
             )
             _require_row(cursor, f"client {client.client_id}")
-            _announce_directory(connection)
+            directory.announce(connection)
 
         await self._writer.run(work)
 
@@ -166,14 +169,22 @@ class SqliteAdministration:
                 raise ConfigurationError(f"user {user.username}: its subject is the client_id of a client")
             row_id = _insert(
                 connection,
-                "INSERT INTO users (id, sub, username, password_hash, epoch, disabled_at, is_demo)"
-                " VALUES (?, ?, ?, ?, 0, NULL, ?) RETURNING id",
-                (user.id or None, user.sub, user.username, user.password_hash, user.is_demo),
+                "INSERT INTO users (id, sub, username, password_hash, epoch, disabled_at, is_demo, profile, updated_at)"
+                " VALUES (?, ?, ?, ?, 0, NULL, ?, ?, ?) RETURNING id",
+                (
+                    user.id or None,
+                    user.sub,
+                    user.username,
+                    user.password_hash,
+                    user.is_demo,
+                    rows.profile(user.profile),
+                    user.updated_at,
+                ),
                 taken=f"user {user.username}: the username or the id is taken",
             )
             created = replace(user, id=row_id)
             _write_members(connection, created)
-            _announce_directory(connection)
+            directory.announce(connection)
             return created
 
         return await self._writer.run(work)
@@ -191,17 +202,34 @@ class SqliteAdministration:
             known = rows.user(before[0])
             try:
                 connection.execute(
-                    "UPDATE users SET username = ?, password_hash = ?, epoch = epoch + 1 WHERE id = ?",
-                    (user.username, user.password_hash, user.id),
+                    "UPDATE users SET username = ?, password_hash = ?, profile = ?, updated_at = ?, epoch = epoch + 1"
+                    " WHERE id = ?",
+                    (user.username, user.password_hash, rows.profile(user.profile), user.updated_at, user.id),
                 )
             except sqlite3.IntegrityError:
                 raise ConfigurationError(f"user {user.username}: the username is taken") from None
             _write_members(connection, user)
-            _announce_directory(connection)
+            directory.announce(connection)
             if known.password_hash != user.password_hash:
                 return self._end_of_user(connection, user, now=now)
             left = [realm for realm in known.roles if realm not in user.roles]
             return sum(self._end_of_member(connection, user, realm, now=now) for realm in left)
+
+        return await self._writer.run(work)
+
+    async def change_password(self, user: User, password_hash: str, *, now: int) -> Ended | None:
+        """See `Administration.change_password`."""
+
+        def work(connection: sqlite3.Connection) -> Ended | None:
+            cursor = connection.execute(
+                "UPDATE users SET password_hash = ?, epoch = epoch + 1"
+                " WHERE id = ? AND epoch = ? AND disabled_at IS NULL",
+                (password_hash, user.id, user.epoch),
+            )
+            if cursor.rowcount != 1:
+                return None
+            directory.announce(connection)
+            return endings.end_user(connection, user.id, now=now, max_token_lifetime=self._max_token_lifetime)
 
         return await self._writer.run(work)
 
@@ -214,7 +242,7 @@ class SqliteAdministration:
                 (now, user.id),
             )
             _require_row(cursor, f"enabled user {user.username}")
-            _announce_directory(connection)
+            directory.announce(connection)
             return self._end_of_user(connection, user, now=now)
 
         return await self._writer.run(work)
@@ -253,7 +281,7 @@ class SqliteAdministration:
 
     def _end_of_clients(self, connection: sqlite3.Connection, which: str, value: int, *, now: int) -> int:
         """End the grants and deny the blocks of the clients that a subselect names."""
-        _announce_directory(connection)
+        directory.announce(connection)
         blocks = connection.execute(
             f"SELECT position, size, use_until FROM blocks WHERE client_id IN ({which})",  # noqa: S608 - written above
             (value,),
@@ -262,7 +290,7 @@ class SqliteAdministration:
         return self._end(connection, f"client_id IN ({which})", (value,), now=now)
 
     def _end_of_user(self, connection: sqlite3.Connection, user: User, *, now: int) -> int:
-        return self._end(connection, "user_id = ?", (user.id,), now=now)
+        return endings.end_user(connection, user.id, now=now, max_token_lifetime=self._max_token_lifetime).grants
 
     def _end_of_member(self, connection: sqlite3.Connection, user: User, realm: str, *, now: int) -> int:
         where = (
@@ -272,7 +300,7 @@ class SqliteAdministration:
         return self._end(connection, where, (user.id, realm), now=now)
 
     def _end(self, connection: sqlite3.Connection, where: str, values: tuple[object, ...], *, now: int) -> int:
-        return grants.end(connection, where, values, now=now, max_token_lifetime=self._max_token_lifetime)
+        return endings.end_grants(connection, where, values, now=now, max_token_lifetime=self._max_token_lifetime)
 
     async def _enable(self, table: str, row_id: int, expected: str) -> None:
         def work(connection: sqlite3.Connection) -> None:
@@ -281,7 +309,7 @@ class SqliteAdministration:
                 (row_id,),
             )
             _require_row(cursor, expected)
-            _announce_directory(connection)
+            directory.announce(connection)
 
         await self._writer.run(work)
 
@@ -307,7 +335,3 @@ def _write_members(connection: sqlite3.Connection, user: User) -> None:
             (user.id, rows.roles(roles), realm),
         )
         _require_row(cursor, f"realm {realm}")
-
-
-def _announce_directory(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE state SET directory_version = directory_version + 1")

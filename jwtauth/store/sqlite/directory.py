@@ -10,7 +10,10 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 REMEMBERED: Final = 10_000
-"""Clients, and users, held in memory; at the bound the one remembered first is forgotten."""
+"""Clients, users, and origins held in memory; at the bound of each the one remembered first is forgotten."""
+
+LONGEST_ORIGIN: Final = len("https://") + 253 + len(":65535")
+"""No host has a longer one, in characters; what strangers send beyond that is not worth remembering."""
 
 
 class SqliteDirectory:
@@ -19,21 +22,40 @@ class SqliteDirectory:
     def __init__(self, reader: sqlite3.Connection) -> None:
         self._reader = reader
         self._clients: dict[str, Client] = {}
+        self._numbered: dict[int, Client] = {}
         self._users: dict[int, User] = {}
+        self._origins: dict[str, bool] = {}
 
     async def client(self, client_id: str) -> Client | None:
         """See `Directory.client`."""
         known = self._clients.get(client_id)
         if known is not None:
             return known
+        found = self._client("clients.client_id = ?", client_id)
+        return found and _remember(self._clients, client_id, found)
+
+    async def client_numbered(self, row_id: int) -> Client | None:
+        """See `Directory.client_numbered`."""
+        known = self._numbered.get(row_id)
+        if known is not None:
+            return known
+        found = self._client("clients.id = ?", row_id)
+        return found and _remember(self._numbered, row_id, found)
+
+    async def has_origin(self, origin: str) -> bool:
+        """See `Directory.has_origin`."""
+        if len(origin) > LONGEST_ORIGIN:
+            return False
+        known = self._origins.get(origin)
+        if known is not None:
+            return known
         found = self._reader.execute(
-            f"SELECT {rows.CLIENT_COLUMNS} FROM clients JOIN realms ON realms.id = clients.realm_id"  # noqa: S608
-            " WHERE clients.client_id = ?",
-            (client_id,),
+            "SELECT 1 FROM origins JOIN clients ON clients.id = origins.client_id"
+            " JOIN realms ON realms.id = clients.realm_id"
+            " WHERE origins.origin = ? AND clients.disabled_at IS NULL AND realms.disabled_at IS NULL LIMIT 1",
+            (origin,),
         ).fetchall()
-        if not found:
-            return None
-        return _remember(self._clients, client_id, rows.client(found[0]))
+        return _remember(self._origins, origin, bool(found))
 
     async def user(self, user_id: int) -> User | None:
         """See `Directory.user`."""
@@ -50,7 +72,16 @@ class SqliteDirectory:
     def forget(self) -> None:
         """Read everything anew: something changed."""
         self._clients.clear()
+        self._numbered.clear()
         self._users.clear()
+        self._origins.clear()
+
+    def _client(self, where: str, value: object) -> Client | None:
+        found = self._reader.execute(
+            f"SELECT {rows.CLIENT_COLUMNS} FROM clients JOIN realms ON realms.id = clients.realm_id WHERE {where}",  # noqa: S608
+            (value,),
+        ).fetchall()
+        return rows.client(found[0]) if found else None
 
     def _user(self, where: str, value: object) -> User | None:
         found = self._reader.execute(
@@ -58,6 +89,11 @@ class SqliteDirectory:
             (value,),
         ).fetchall()
         return rows.user(found[0]) if found else None
+
+
+def announce(connection: sqlite3.Connection) -> None:
+    """Make every worker read realms, clients and users anew, once the caller's transaction is committed."""
+    connection.execute("UPDATE state SET directory_version = directory_version + 1")
 
 
 def _remember(known: dict[K, V], key: K, value: V) -> V:

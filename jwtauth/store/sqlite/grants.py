@@ -1,17 +1,28 @@
 """Grants in SQLite: one row from consent to end."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec.structs import asdict, replace
+
 from jwtauth.protocol.records import Grant, NewGrant
-from jwtauth.store.sqlite import sweep
+from jwtauth.store.sqlite import consents, rows, sessions, sweep
+from jwtauth.store.sqlite.endings import end_grants
 from jwtauth.store.sqlite.positions import deny
 from jwtauth.store.sqlite.writer import Writer
 
 _COLUMNS: Final = (
     "id, client_id, user_id, scope, resources, position, generation, secret_number, rotated_at, created_at,"
-    " expires_at, ends_at, ended_at"
+    " expires_at, ends_at, ended_at, session_id, auth_time, claims, code_challenge, code_expires_at, redeemed_at,"
+    " redirect_uri, nonce"
 )
+
+MOST_OF_A_USER: Final = 1_000
+"""Grants of one person that are listed; a program that signs in every minute has ten thousands of them."""
+
+FINISHED_KEPT_IN: Final = 86_400
+"""For so long, in seconds, it is known which grant finished a transaction; no transaction lives longer."""
 
 
 class SqliteGrants:
@@ -24,8 +35,20 @@ class SqliteGrants:
 
     async def get(self, grant_id: int) -> Grant | None:
         """See `Grants.get`."""
-        row = self._reader.execute(f"SELECT {_COLUMNS} FROM grants WHERE id = ?", (grant_id,)).fetchall()  # noqa: S608
-        return _grant(row[0]) if row else None
+        return self._one("id = ?", grant_id)
+
+    async def of_transaction(self, transaction: bytes) -> Grant | None:
+        """See `Grants.of_transaction`."""
+        return self._one("id = (SELECT grant_id FROM finished WHERE digest = ?)", transaction)
+
+    async def of_user(self, user_id: int, *, now: int) -> Sequence[Grant]:
+        """See `Grants.of_user`."""
+        found = self._reader.execute(
+            f"SELECT {_COLUMNS} FROM grants WHERE user_id = ? AND ended_at IS NULL AND expires_at > ?"  # noqa: S608
+            " AND (code_expires_at IS NULL OR redeemed_at IS NOT NULL) ORDER BY id DESC LIMIT ?",
+            (user_id, now, MOST_OF_A_USER),
+        ).fetchall()
+        return [_grant(row) for row in found]
 
     async def start(self, new: NewGrant, *, now: int) -> Grant | None:
         """See `Grants.start`."""
@@ -34,32 +57,56 @@ class SqliteGrants:
             row = connection.execute(
                 f"""
                 INSERT INTO grants (client_id, user_id, scope, resources, position, generation, secret_number,
-                                    created_at, expires_at, ends_at, sweep_at)
-                SELECT clients.id, users.id, ?, ?, state.next_position, 0, ?, ?, ?, ?, ?
+                                    created_at, expires_at, ends_at, sweep_at, session_id, auth_time, claims,
+                                    code_challenge, code_expires_at, redirect_uri, nonce)
+                SELECT clients.id, users.id, :scope, :resources, state.next_position, 0, :secret_number,
+                       :now, :expires_at, :ends_at, :sweep_at, :session_id, :auth_time, :claims,
+                       :code_challenge, :code_expires_at, :redirect_uri, :nonce
                   FROM clients, users, state
-                 WHERE clients.id = ? AND clients.epoch = ? AND clients.disabled_at IS NULL
-                   AND users.id = ? AND users.epoch = ? AND users.disabled_at IS NULL
+                 WHERE clients.id = :client_id AND clients.epoch = :client_epoch AND clients.disabled_at IS NULL
+                   AND users.id = :user_id AND users.epoch = :user_epoch AND users.disabled_at IS NULL
+                   AND (:session_id IS NULL OR EXISTS (
+                        SELECT 1 FROM sessions
+                         WHERE sessions.id = :session_id AND sessions.user_id = :user_id AND {sessions.IS_LIVE}))
+                   AND NOT EXISTS (SELECT 1 FROM finished WHERE digest = :transaction)
                 RETURNING {_COLUMNS}
                 """,  # noqa: S608 - the column names are ours
-                (
-                    " ".join(new.scope),
-                    " ".join(new.resources),
-                    new.secret_number,
-                    now,
-                    new.expires_at,
-                    new.ends_at,
-                    new.expires_at,
-                    new.client_id,
-                    new.client_epoch,
-                    new.user_id,
-                    new.user_epoch,
-                ),
+                {
+                    **asdict(new),
+                    "scope": " ".join(new.scope),
+                    "resources": " ".join(new.resources),
+                    "claims": rows.claims(new.claims),
+                    "now": now,
+                    "sweep_at": new.expires_at if new.transaction is None else max(new.expires_at, _forget_at(now)),
+                },
             ).fetchall()
             if not row:
                 return None
+            grant = _grant(row[0])
             connection.execute("UPDATE state SET next_position = next_position + 1")
+            _note_start(connection, new, grant)
             sweep.bite(connection, now=now, max_token_lifetime=self._max_token_lifetime)
-            return _grant(row[0])
+            return grant
+
+        return await self._writer.run(work)
+
+    async def redeem(self, grant_id: int, *, expires_at: int, now: int) -> Grant | None:
+        """See `Grants.redeem`."""
+
+        def work(connection: sqlite3.Connection) -> Grant | None:
+            known = connection.execute("SELECT nonce, redirect_uri FROM grants WHERE id = ?", (grant_id,)).fetchall()
+            row = connection.execute(
+                f"""
+                UPDATE grants SET redeemed_at = ?, expires_at = ?, nonce = NULL, redirect_uri = NULL
+                 WHERE id = ? AND redeemed_at IS NULL AND ended_at IS NULL AND code_expires_at > ? AND expires_at > ?
+                RETURNING {_COLUMNS}
+                """,  # noqa: S608 - the column names are ours
+                (now, expires_at, grant_id, now, now),
+            ).fetchall()
+            if not row:
+                return None
+            ((nonce, redirect_uri),) = known
+            return replace(_grant(row[0]), nonce=nonce, redirect_uri=redirect_uri)
 
         return await self._writer.run(work)
 
@@ -88,7 +135,8 @@ class SqliteGrants:
         """See `Grants.end`."""
 
         def work(connection: sqlite3.Connection) -> bool:
-            return end(connection, "id = ?", (grant_id,), now=now, max_token_lifetime=self._max_token_lifetime) == 1
+            ended = end_grants(connection, "id = ?", (grant_id,), now=now, max_token_lifetime=self._max_token_lifetime)
+            return ended == 1
 
         return await self._writer.run(work)
 
@@ -97,6 +145,10 @@ class SqliteGrants:
         row = self._reader.execute("SELECT min(secret_number) FROM grants WHERE ended_at IS NULL").fetchall()
         number: int | None = row[0][0]
         return number
+
+    def _one(self, where: str, value: object) -> Grant | None:
+        row = self._reader.execute(f"SELECT {_COLUMNS} FROM grants WHERE {where}", (value,)).fetchall()  # noqa: S608
+        return _grant(row[0]) if row else None
 
     def _renew_position(self, connection: sqlite3.Connection, grant_id: int, position: int, *, now: int) -> int:
         sweep.bite(connection, now=now, max_token_lifetime=self._max_token_lifetime)
@@ -108,21 +160,26 @@ class SqliteGrants:
         return fresh
 
 
-def end(
-    connection: sqlite3.Connection, where: str, values: tuple[object, ...], *, now: int, max_token_lifetime: int
-) -> int:
-    """End the live grants that match and deny their positions, inside the caller's transaction; returns how many."""
-    positions = connection.execute(
-        f"UPDATE grants SET ended_at = ? WHERE ended_at IS NULL AND ({where}) RETURNING position",  # noqa: S608
-        (now, *values),
-    ).fetchall()
-    deny(connection, [(position, 1, now) for (position,) in positions], max_token_lifetime=max_token_lifetime)
-    return len(positions)
+def _forget_at(now: int) -> int:
+    """Until when a finished transaction, and the grant that finished it, are remembered."""
+    return now + FINISHED_KEPT_IN
+
+
+def _note_start(connection: sqlite3.Connection, new: NewGrant, grant: Grant) -> None:
+    """Write what a start leaves behind beside the grant: its transaction, its session's client, its consent."""
+    if new.transaction is not None:
+        values = (new.transaction, grant.id, _forget_at(grant.created_at))
+        connection.execute("INSERT INTO finished VALUES (?, ?, ?)", values)
+    if new.session_id is not None:
+        connection.execute("INSERT OR IGNORE INTO session_clients VALUES (?, ?)", (new.session_id, new.client_id))
+    if new.consent is not None:
+        consents.remember(connection, new.consent)
 
 
 def _grant(row: tuple[Any, ...]) -> Grant:
-    grant_id, client_id, user_id, scope, resources, position, generation, secret_number, *instants = row
-    rotated_at, created_at, expires_at, ends_at, ended_at = instants
+    grant_id, client_id, user_id, scope, resources, position, generation, secret_number, *rest = row
+    rotated_at, created_at, expires_at, ends_at, ended_at, session_id, auth_time, claims, *code = rest
+    code_challenge, code_expires_at, redeemed_at, redirect_uri, nonce = code
     return Grant(
         id=grant_id,
         client_id=client_id,
@@ -137,4 +194,12 @@ def _grant(row: tuple[Any, ...]) -> Grant:
         expires_at=expires_at,
         ends_at=ends_at,
         ended_at=ended_at,
+        session_id=session_id,
+        auth_time=auth_time,
+        claims=rows.requested_claims(claims),
+        code_challenge=code_challenge,
+        code_expires_at=code_expires_at,
+        redeemed_at=redeemed_at,
+        redirect_uri=redirect_uri,
+        nonce=nonce,
     )

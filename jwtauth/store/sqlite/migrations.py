@@ -1,6 +1,10 @@
 """The schema, as versioned and transactional migrations (sqlite-utils)."""
 
+import json
+
 from sqlite_utils import Database, Migrations
+
+from jwtauth.store.sqlite import origins
 
 migrations = Migrations("jwtauth")
 
@@ -114,3 +118,90 @@ def m0001_token_service(db: Database) -> None:
         """,
     ):
         db.execute(statement)
+
+
+@migrations()
+def m0002_people(db: Database) -> None:
+    """People signed in: sessions, codes, consents, logout notices, profiles, web origins."""
+    for statement in (
+        "ALTER TABLE grants ADD COLUMN session_id INTEGER",
+        "ALTER TABLE grants ADD COLUMN auth_time INTEGER",
+        "ALTER TABLE grants ADD COLUMN claims TEXT",
+        "ALTER TABLE grants ADD COLUMN code_challenge TEXT",
+        "ALTER TABLE grants ADD COLUMN code_expires_at INTEGER",
+        "ALTER TABLE grants ADD COLUMN redeemed_at INTEGER",
+        "ALTER TABLE grants ADD COLUMN redirect_uri TEXT",
+        "ALTER TABLE grants ADD COLUMN nonce TEXT",
+        "CREATE INDEX grants_session_id ON grants (session_id) WHERE session_id IS NOT NULL",
+        "ALTER TABLE users ADD COLUMN profile TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE users ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0",
+        # Grants name sessions, and workers logout notices, that are long gone: no id is given twice.
+        """
+        CREATE TABLE sessions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            digest BLOB NOT NULL UNIQUE,
+            previous_digest BLOB,
+            sid TEXT NOT NULL UNIQUE,
+            user_id INTEGER NOT NULL REFERENCES users (id),
+            auth_time INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            seen_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            ends_at INTEGER NOT NULL,
+            ended_at INTEGER,
+            user_agent TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX sessions_user_id ON sessions (user_id)",
+        "CREATE INDEX sessions_previous_digest ON sessions (previous_digest) WHERE previous_digest IS NOT NULL",
+        "CREATE INDEX sessions_over_at ON sessions (coalesce(ended_at, min(expires_at, ends_at)))",
+        """
+        CREATE TABLE session_clients (
+            session_id INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+            client_id INTEGER NOT NULL REFERENCES clients (id),
+            PRIMARY KEY (session_id, client_id)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE consents (
+            user_id INTEGER NOT NULL REFERENCES users (id),
+            client_id INTEGER NOT NULL REFERENCES clients (id),
+            scope TEXT NOT NULL,
+            claims TEXT,
+            resources TEXT NOT NULL,
+            granted_at INTEGER NOT NULL,
+            PRIMARY KEY (user_id, client_id)
+        )
+        """,
+        """
+        CREATE TABLE logouts (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            client_id INTEGER NOT NULL REFERENCES clients (id),
+            sub TEXT NOT NULL,
+            sid TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            due_at INTEGER NOT NULL
+        )
+        """,
+        "CREATE INDEX logouts_due_at ON logouts (due_at)",
+        """
+        CREATE TABLE finished (
+            digest BLOB PRIMARY KEY,
+            grant_id INTEGER NOT NULL,
+            forget_at INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX finished_forget_at ON finished (forget_at)",
+        """
+        CREATE TABLE origins (
+            origin TEXT NOT NULL,
+            client_id INTEGER NOT NULL REFERENCES clients (id),
+            PRIMARY KEY (origin, client_id)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX origins_client_id ON origins (client_id)",
+    ):
+        db.execute(statement)
+    for row_id, redirect_uris in db.execute("SELECT id, json_extract(settings, '$.redirect_uris') FROM clients"):
+        origins.write(db.conn, row_id, json.loads(redirect_uris or "[]"))

@@ -1,7 +1,7 @@
 """Status positions in SQLite: handing them out, denying them, and the denied ones in memory."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from jwtauth.protocol.claims import GRACE_IN
@@ -22,6 +22,7 @@ class SqlitePositions:
         self._writer = writer
         self._max_token_lifetime = max_token_lifetime
         self._denied = PositionSet()
+        self._versions: dict[int, int] = {}
         self._last_id = 0
         self._loaded = 0
         self._loaded_at_build = 0
@@ -52,7 +53,7 @@ class SqlitePositions:
             connection.execute(
                 "UPDATE grants SET ended_at = ? WHERE position = ? AND ended_at IS NULL", (now, position)
             )
-            if _is_in_denied_block(connection, position):
+            if is_denied(connection, position):
                 return False
             sweep.bite(connection, now=now, max_token_lifetime=self._max_token_lifetime)
             return deny(connection, [(position, 1, now)], max_token_lifetime=self._max_token_lifetime) == 1
@@ -63,6 +64,30 @@ class SqlitePositions:
         """See `Positions.is_denied`."""
         return position in self._denied
 
+    def denied_in(self, number: int) -> bytes:
+        """See `Positions.denied_in`."""
+        return self._denied.packed(number)
+
+    def version_of(self, number: int) -> int:
+        """See `Positions.version_of`."""
+        return self._versions.get(number, 0)
+
+    def versions(self) -> dict[int, int]:
+        """See `Positions.versions`."""
+        return dict(self._versions)
+
+    async def has_list(self, number: int) -> bool:
+        """See `Positions.has_list`."""
+        return bool(self._lists(number, number))
+
+    async def lists(self) -> Sequence[int]:
+        """See `Positions.lists`."""
+        ((first,),) = self._reader.execute(
+            "SELECT min(position) FROM (SELECT min(position) AS position FROM grants"
+            " UNION ALL SELECT min(position) FROM blocks UNION ALL SELECT next_position FROM state)"
+        ).fetchall()
+        return self._lists(first // LIST_SIZE, None)
+
     def load(self) -> None:
         """Add what was denied since the last call to the set in memory; now and then build the set anew."""
         is_build = self._loaded - self._loaded_at_build > max(REBUILD_AFTER, self._loaded_at_build)
@@ -70,13 +95,54 @@ class SqlitePositions:
             "SELECT id, position, size FROM revocations WHERE id > ? ORDER BY id", (0 if is_build else self._last_id,)
         ).fetchall()
         denied = PositionSet() if is_build else self._denied
-        for _, position, size in found:
+        for row_id, position, size in found:
             denied.add(position, size)
+            self._versions[position // LIST_SIZE] = row_id
         self._denied = denied
         self._last_id = found[-1][0] if found else self._last_id
         self._loaded = len(found) if is_build else self._loaded + len(found)
         if is_build or self._loaded == len(found):
             self._loaded_at_build = self._loaded
+
+    def _lists(self, first: int, last: int | None) -> list[int]:
+        """The lists from `first` to `last` in which a grant or a block still is, and the one in use."""
+        ((current,),) = self._reader.execute("SELECT next_position / ? FROM state", (LIST_SIZE,)).fetchall()
+        wanted = range(first, current + 1 if last is None else min(last, current) + 1)
+        return [number for number in wanted if number == current or self._is_in_use(number)]
+
+    def _is_in_use(self, number: int) -> bool:
+        """Rows are swept once no token can name their positions any more: while there is one, the list counts."""
+        ((found,),) = self._reader.execute(
+            "SELECT EXISTS (SELECT 1 FROM grants WHERE position >= ?1 AND position < ?2)"
+            " OR EXISTS (SELECT 1 FROM blocks WHERE position >= ?1 AND position < ?2)",
+            (number * LIST_SIZE, (number + 1) * LIST_SIZE),
+        ).fetchall()
+        return bool(found)
+
+
+def deny_grants(
+    connection: sqlite3.Connection, where: str, values: dict[str, object], *, now: int, max_token_lifetime: int
+) -> None:
+    """Deny the positions of the grants that match, neighbours as one run, inside the caller's transaction.
+
+    A run stays within one list, for a list's version is that of the runs that begin in it.
+    """
+    cursor = connection.execute(
+        f"""
+        INSERT OR IGNORE INTO revocations (position, size, keep_until)
+        SELECT min(position), count(*), :keep_until
+          FROM (SELECT position, position - row_number() OVER (ORDER BY position) AS island FROM grants WHERE {where})
+         GROUP BY island, position / :list_size ORDER BY 1
+        """,  # noqa: S608 - the conditions are written by the caller
+        {**values, "keep_until": now + max_token_lifetime + GRACE_IN, "list_size": LIST_SIZE},
+    )
+    if cursor.rowcount:
+        announce(connection)
+
+
+def announce(connection: sqlite3.Connection) -> None:
+    """Make every worker read the revocations at its next request."""
+    connection.execute("UPDATE state SET revocation_version = revocation_version + 1")
 
 
 def deny(connection: sqlite3.Connection, runs: Iterable[tuple[int, int, int]], *, max_token_lifetime: int) -> int:
@@ -89,8 +155,13 @@ def deny(connection: sqlite3.Connection, runs: Iterable[tuple[int, int, int]], *
         )
         added += cursor.rowcount
     if added:
-        connection.execute("UPDATE state SET revocation_version = revocation_version + 1")
+        announce(connection)
     return added
+
+
+def is_denied(connection: sqlite3.Connection, position: int) -> bool:
+    """Whether a position was denied, by itself, with its block or with many grants at once, as of this transaction."""
+    return _is_in_denied_block(connection, position) or _is_in_denied_run(connection, position)
 
 
 def _is_in_denied_block(connection: sqlite3.Connection, position: int) -> bool:
@@ -103,3 +174,12 @@ def _is_in_denied_block(connection: sqlite3.Connection, position: int) -> bool:
         (position,),
     ).fetchall()
     return bool(found)
+
+
+def _is_in_denied_run(connection: sqlite3.Connection, position: int) -> bool:
+    """Whether many grants ended at once, this position's among them; nothing is denied again inside such a run."""
+    found = connection.execute(
+        "SELECT position + size > ?1 FROM revocations WHERE position <= ?1 ORDER BY position DESC, size DESC LIMIT 1",
+        (position,),
+    ).fetchall()
+    return bool(found and found[0][0])

@@ -7,9 +7,13 @@ from jwtauth.store.ports import Versions
 from jwtauth.store.sqlite.administration import SqliteAdministration
 from jwtauth.store.sqlite.attempts import SqliteAttempts
 from jwtauth.store.sqlite.connection import connect
+from jwtauth.store.sqlite.consents import SqliteConsents
 from jwtauth.store.sqlite.directory import SqliteDirectory
 from jwtauth.store.sqlite.grants import SqliteGrants
+from jwtauth.store.sqlite.logouts import SqliteLogouts
 from jwtauth.store.sqlite.positions import SqlitePositions
+from jwtauth.store.sqlite.revocations import SqliteRevocations
+from jwtauth.store.sqlite.sessions import SqliteSessions
 from jwtauth.store.sqlite.writer import Writer
 
 
@@ -28,7 +32,11 @@ class SqliteStore:
         self.epoch: int = self._reader.execute("SELECT epoch FROM state").fetchall()[0][0]
         self.directory = SqliteDirectory(self._reader)
         self.grants = SqliteGrants(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
+        self.sessions = SqliteSessions(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
+        self.consents = SqliteConsents(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
+        self.logouts = SqliteLogouts(self._reader, self._writer)
         self.positions = SqlitePositions(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
+        self.revocations = SqliteRevocations(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
         self.attempts = SqliteAttempts(self._reader, self._writer)
         self.administration = SqliteAdministration(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
         self._data_version = -1

@@ -10,7 +10,7 @@ BITE: Final = 4
 
 
 def bite(connection: sqlite3.Connection, *, now: int, max_token_lifetime: int) -> None:
-    """Delete a few rows whose last token is over. A grant that was refreshed since is looked at again later."""
+    """Delete a few rows whose last token is over. A grant that lives longer by now is looked at again later."""
     dead_since = now - max_token_lifetime - GRACE_IN
     due = connection.execute(
         "SELECT id, expires_at FROM grants WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?", (dead_since, BITE)
@@ -26,4 +26,12 @@ def bite(connection: sqlite3.Connection, *, now: int, max_token_lifetime: int) -
     )
     connection.execute(
         "DELETE FROM revocations WHERE id IN (SELECT id FROM revocations WHERE keep_until <= ? LIMIT ?)", (now, BITE)
+    )
+    connection.execute(
+        "DELETE FROM sessions WHERE id IN"  # its clients go along: ON DELETE CASCADE
+        " (SELECT id FROM sessions WHERE coalesce(ended_at, min(expires_at, ends_at)) <= ? LIMIT ?)",
+        (dead_since, BITE),
+    )
+    connection.execute(
+        "DELETE FROM finished WHERE digest IN (SELECT digest FROM finished WHERE forget_at <= ? LIMIT ?)", (now, BITE)
     )

@@ -1,0 +1,180 @@
+"""`jwtauth revoke`: many tokens ended at once, counted before anything is written (RFC 7009)."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from msgspec.structs import asdict, replace
+
+from jwtauth.cli import lookup
+from jwtauth.cli.options import json_option, yes_option
+from jwtauth.cli.printing import example, show_json, show_one
+from jwtauth.cli.running import now, open_keys, with_store
+from jwtauth.cli.token import read_argument, selected_by
+from jwtauth.errors import ConfigurationError
+from jwtauth.observe import log
+from jwtauth.observe.events import Event, Observers
+from jwtauth.protocol import blast_radius
+from jwtauth.protocol.blast_radius import Interval, Radius, Selection
+from jwtauth.settings import Source, load
+from jwtauth.store.ports import Store
+
+_AGO: Final = re.compile("([0-9]{1,9})([smhd])(?: ago)?", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_EXPECTED: Final = "expected an instant such as 2026-01-31T12:00:00Z, a duration before now such as 2h, or now"
+
+Criteria = dict[str, Any]
+
+
+def _read_token(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else read_argument(ctx, param, value)
+
+
+def _read_interval(ctx: click.Context, param: click.Parameter, value: tuple[str, str] | None) -> Interval | None:
+    if value is None:
+        return None
+    present = datetime.now(UTC)
+    return Interval(from_at=_read_instant(value[0], present), until_at=_read_instant(value[1], present))
+
+
+def _read_instant(text: str, present: datetime) -> int:
+    ago = _AGO.fullmatch("0s" if text == "now" else text)
+    try:
+        found = present - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(_EXPECTED) from None
+    if found.tzinfo is None:
+        raise click.BadParameter(f"{_EXPECTED}; an instant needs its zone, Z or an offset")
+    return int(found.timestamp())
+
+
+@click.command(
+    epilog=example(
+        "jwtauth revoke --client shop --dry-run",
+        "jwtauth revoke --user alice",
+        "jwtauth revoke --scope payments --issued-between 2h now --yes",
+        "jwtauth revoke --token - --yes < token.txt",
+    )
+)
+@click.option("--token", metavar="TOKEN|-", callback=_read_token, help="What a token names; - needs --yes.")
+@click.option("--grant", metavar="ID", type=click.IntRange(1, 2**63 - 1), help="One grant; the log names it.")
+@click.option("--user", metavar="USERNAME", help="A person's grants; alone, the person's browser sessions too.")
+@click.option("--client", metavar="CLIENT_ID", help="A client's grants and machine tokens.")
+@click.option("--scope", metavar="VALUE", help="Grants with this scope value, and clients' machine tokens that may be.")
+@click.option(
+    "--issued-between",
+    "issued",
+    nargs=2,
+    metavar="FROM TO",
+    callback=_read_interval,
+    help="Begun or last refreshed then: instants (ISO 8601), durations before now (90s, 30m, 2h, 7d), now.",
+)
+@click.option("--key", metavar="KID", help="Says how a signing key is withdrawn: that is no revocation.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be hit.")
+@yes_option
+@json_option
+@click.pass_obj
+def revoke(folder: Path, /, key: str | None, dry_run: bool, yes: bool, as_json: bool, **criteria: Any) -> None:
+    """End the grants and machine tokens that match all criteria, in one transaction.
+
+    Without --yes it says what it hits and asks. What is revoked stays so; people and machines may get new tokens.
+    """
+    source = load(folder)
+    if key is not None:
+        _refuse_key(source, key)
+
+    async def plan(store: Store) -> tuple[Selection, Radius]:
+        selection = await _select(store, source, criteria)
+        return selection, await store.revocations.measure(selection, now=now())
+
+    selection, radius = with_store(source, plan)
+    if dry_run:
+        _show(_shown(criteria, selection), radius, selection, is_dry_run=True, as_json=as_json)
+        return
+    if not yes:
+        _ask(selection, radius)
+    instant = now()
+    done = with_store(source, lambda store: store.revocations.revoke(selection, now=instant))
+    _tell(source, criteria, selection, done, now=instant)
+    _show(_shown(criteria, selection), done, selection, is_dry_run=False, as_json=as_json)
+
+
+def _refuse_key(source: Source, kid: str) -> None:
+    """Name the command that withdraws a signing key.
+
+    Raises:
+        ConfigurationError: always.
+    """
+    for key, _ in open_keys(source).read_keys():
+        if key.kid == kid:
+            raise ConfigurationError(
+                f"a signing key is withdrawn, which revokes no grant: `jwtauth keys rotate --now --algorithm"
+                f" {key.algorithm}` makes a new one and takes all others, {kid} among them, out of the JWKS"
+            )
+    raise ConfigurationError(f"there is no signing key {kid}; `jwtauth keys list` shows all")
+
+
+async def _select(store: Store, source: Source, criteria: Criteria) -> Selection:
+    selection = Selection(grant_id=criteria["grant"], scope=criteria["scope"], issued=criteria["issued"])
+    if criteria["user"] is not None:
+        selection = replace(selection, user_id=(await lookup.user(store, criteria["user"])).id)
+    if criteria["client"] is not None:
+        selection = replace(selection, client_id=(await lookup.client(store, criteria["client"])).id)
+    if criteria["token"] is not None:
+        if selection != Selection():
+            raise ConfigurationError("a token names one thing; leave the other criteria out")
+        selection = selected_by(store, source, criteria["token"], now=now())
+    blast_radius.check(selection, now=now())
+    if selection.grant_id is not None and await store.grants.get(selection.grant_id) is None:
+        raise ConfigurationError(f"there is no grant {selection.grant_id}; it never was, or is over and was swept away")
+    return selection
+
+
+def _shown(criteria: Criteria, selection: Selection) -> Criteria:
+    """The criteria as they are shown and logged: never a token, but what it names."""
+    given = {name: value for name, value in criteria.items() if value is not None and name not in ("token", "issued")}
+    interval = {} if selection.issued is None else asdict(selection.issued)
+    named = {"grant": selection.grant_id, "position": selection.position} if criteria["token"] is not None else {}
+    return {**given, **interval, **{name: value for name, value in named.items() if value is not None}}
+
+
+def _ask(selection: Selection, radius: Radius) -> None:
+    for note in blast_radius.surplus(selection, radius):
+        click.echo(note, err=True)
+    click.confirm(f"This ends {_words(radius)}. Go on?", abort=True, err=True)
+
+
+def _words(radius: Radius) -> str:
+    return (
+        f"{radius.grants} grants, {radius.sessions} browser sessions and {radius.blocks} blocks of machine tokens,"
+        f" {radius.positions} status positions in all"
+    )
+
+
+def _tell(source: Source, criteria: Criteria, selection: Selection, done: Radius, *, now: int) -> None:
+    """One event: what was asked for and what came of it."""
+    asked = ", ".join(f"{name} {value}" for name, value in _shown(criteria, selection).items())
+    log.configure(source.settings.log_format)
+    Observers([log.write]).tell(
+        Event(
+            name="tokens.revoked",
+            at=now,
+            client_id=criteria["client"],
+            uid=selection.user_id,
+            grant_id=selection.grant_id,
+            reason=f"revoked by an operator: {asked}; ended {_words(done)}",
+        )
+    )
+
+
+def _show(shown: Criteria, radius: Radius, selection: Selection, *, is_dry_run: bool, as_json: bool) -> None:
+    notes = list(blast_radius.surplus(selection, radius))
+    record = {"dry_run": is_dry_run, "selection": shown, **asdict(radius)}
+    if as_json:
+        show_json({**record, "notes": notes})
+        return
+    show_one(record, as_json=False)
+    for note in notes:
+        click.echo(note)

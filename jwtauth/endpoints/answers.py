@@ -1,0 +1,61 @@
+"""Answers to authorization requests, on their way through the browser."""
+
+from jwtauth.endpoints.outcomes import ErrorPage, Fault, FormPostPage, Outcome, Redirect
+from jwtauth.errors import OAuthError, Unanswerable
+from jwtauth.issuer.issuer import Issuer
+from jwtauth.observe.events import Event
+from jwtauth.protocol import authorization, redirect_uris
+from jwtauth.protocol.authorization import Addressee, Answer, ResponseMode
+from jwtauth.protocol.records import Client
+
+
+def carried(answer: Answer, client: Client, ui_locales: tuple[str, ...]) -> Outcome:
+    """The answer in its mode: in the query, in the fragment, or as a form that posts itself."""
+    match answer.mode:
+        case ResponseMode.QUERY:
+            return Outcome(then=Redirect(url=redirect_uris.with_parameters(answer.redirect_uri, answer.parameters)))
+        case ResponseMode.FRAGMENT:
+            return Outcome(then=Redirect(url=redirect_uris.with_fragment(answer.redirect_uri, answer.parameters)))
+        case ResponseMode.FORM_POST:
+            page = FormPostPage(
+                redirect_uri=answer.redirect_uri,
+                parameters=answer.parameters,
+                client_name=shown_name(client),
+                ui_locales=ui_locales,
+            )
+            return Outcome(then=page)
+
+
+def refused(
+    issuer: Issuer, error: OAuthError, client: Client, to: Addressee, ui_locales: tuple[str, ...] = ()
+) -> Outcome:
+    """A refusal on its way to the client; the operator's log hears of it too, but of no value that was sent."""
+    reason = f"{error.code}: {str(error).partition(':')[0]}"
+    issuer.tell(Event(name="authorization.refused", at=issuer.now(), client_id=client.client_id, reason=reason))
+    return carried(authorization.refused(to, issuer.settings.issuer, error), client, ui_locales)
+
+
+def unanswerable(
+    issuer: Issuer, problem: Unanswerable, client: Client | None, ui_locales: tuple[str, ...] = ()
+) -> Outcome:
+    """The error page for a request that must not be redirected."""
+    client_id = client.client_id if client is not None else None
+    issuer.tell(Event(name="authorization.refused", at=issuer.now(), client_id=client_id, reason=problem.reason))
+    page = ErrorPage(
+        fault=_fault(problem),
+        client_name=shown_name(client) if client is not None and problem.is_client_known else None,
+        details=str(problem) if issuer.settings.explain_errors else None,
+        ui_locales=ui_locales,
+    )
+    return Outcome(then=page)
+
+
+def _fault(problem: Unanswerable) -> Fault:
+    if problem.is_malformed:
+        return Fault.BAD_REQUEST
+    return Fault.BAD_REDIRECT_URI if problem.is_client_known else Fault.UNKNOWN_CLIENT
+
+
+def shown_name(client: Client) -> str:
+    """What people are shown as a client's name."""
+    return client.name or client.client_id

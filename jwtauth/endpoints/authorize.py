@@ -1,0 +1,57 @@
+"""The authorization endpoint: an application sends a person here to sign in (RFC 6749 section 3.1, OpenID Connect)."""
+
+from jwtauth.endpoints import answers, dispatch
+from jwtauth.endpoints.outcomes import ErrorPage, Fault, GoOn, Outcome
+from jwtauth.endpoints.visit import Visit, by_get, digest, is_too_long, login_path, standing
+from jwtauth.errors import InvalidRequest, OAuthError, Unanswerable
+from jwtauth.issuer.issuer import Issuer
+from jwtauth.protocol import authorization, interaction, parameters
+from jwtauth.protocol.authorization import AuthorizationRequest
+from jwtauth.protocol.interaction import Transaction
+
+
+async def answer(issuer: Issuer, visit: Visit) -> Outcome:
+    """Begin a transaction, or answer at once where nothing has to be asked.
+
+    What is wrong is said on a page, or to the client once its redirect URI is proven.
+
+    Raises:
+        Overloaded: nothing was written; the same visit may be made again.
+    """
+    if visit.form:
+        return by_get(visit, "/oauth/authorize")
+    if is_too_long(visit):
+        return Outcome(then=ErrorPage(fault=Fault.TOO_LARGE))
+    now = issuer.begin()
+    try:
+        sent, repeated = parameters.read_each(visit.query)
+    except InvalidRequest as problem:
+        return Outcome(then=ErrorPage(fault=Fault.BAD_REQUEST, details=str(problem)))
+    client_id = parameters.one(sent, "client_id")
+    client = await issuer.store.directory.client(client_id) if client_id else None
+    try:
+        to = authorization.addressee(sent, client, repeated=repeated)
+    except Unanswerable as problem:
+        return answers.unanswerable(issuer, problem, client, authorization.ui_locales(sent))
+    assert client is not None  # a missing client was unanswerable
+    hint = issuer.id_token_hint(parameters.one(sent, "id_token_hint"), now=now)
+    try:
+        request = authorization.decide(
+            sent, client, to, repeated=repeated, hint_subject=hint.sub if hint is not None else None
+        )
+    except OAuthError as error:
+        return answers.refused(issuer, error, client, to, authorization.ui_locales(sent))
+    return await _begin(issuer, visit, request, now=now)
+
+
+async def _begin(issuer: Issuer, visit: Visit, request: AuthorizationRequest, *, now: int) -> Outcome:
+    person = await standing(issuer, visit, now=now)
+    transaction = Transaction(
+        id=issuer.random_name(),
+        browser=digest(visit.browser),
+        started_at=now,
+        request=request,
+        stale_session=interaction.stale_session(request, person, now=now),
+    )
+    step = await dispatch.decide(issuer, visit, transaction, request, now=now)
+    return step if isinstance(step, Outcome) else Outcome(then=GoOn(path=login_path(issuer, transaction, now=now)))

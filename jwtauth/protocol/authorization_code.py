@@ -1,0 +1,124 @@
+"""Authorization codes: given once, redeemed once, by the client and with the verifier they were given for.
+
+RFC 6749 section 4.1, RFC 7636, RFC 9700 section 4.5. A code is a pointer to the grant's row; who comes second ends it.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from jwtauth.errors import InvalidGrant
+from jwtauth.protocol import permissions, pkce, resources, sessions
+from jwtauth.protocol.authorization import AuthorizationRequest, ResponseType
+from jwtauth.protocol.interaction import Standing, Transaction
+from jwtauth.protocol.records import Client, Consent, Grant, GrantType, NewGrant, Permission, Session, User
+
+LIVES_IN: Final = 60
+"""For how long a code may be redeemed, in seconds (RFC 9700 and FAPI 2.0 allow no more)."""
+
+REFUSED: Final = (
+    "code: is unknown, expired, already used, or was given to another client, redirect_uri or code_verifier"
+)
+
+
+class Request(Struct, frozen=True, tag_field="grant_type", tag="authorization_code"):
+    """RFC 6749 section 4.1.3, RFC 7636 section 4.5."""
+
+    code: str
+    redirect_uri: str | None = None
+    code_verifier: str | None = None
+    resource: tuple[str, ...] = ()
+
+
+class Redeem(Struct, frozen=True, kw_only=True):
+    """Redeem the code; who wins answers with this permission."""
+
+    permission: Permission
+    expires_at: int
+    """When the grant's first refresh token, or its access token, is over."""
+    has_refresh_token: bool
+
+
+class EndGrant(Struct, frozen=True):
+    """The code was redeemed before: one of the two is a thief (RFC 6749 section 10.5)."""
+
+
+def start(
+    transaction: Transaction,
+    request: AuthorizationRequest,
+    client: Client,
+    standing: Standing,
+    *,
+    consent: Consent | None,
+    digest: bytes,
+    secret_number: int,
+    now: int,
+) -> NewGrant:
+    """The grant that finishes a transaction, with a code to be redeemed, or for one access token at once (implicit).
+
+    Args:
+        transaction: what is finished.
+        request: what the client asked for.
+        client: who asked.
+        standing: who is signed in.
+        consent: to be remembered with it.
+        digest: of the transaction's id.
+        secret_number: of the server secret under which its code and refresh token are made.
+        now: seconds since the epoch.
+    """
+    is_code = request.response_type is ResponseType.CODE
+    ends_at = now + max(client.realm.grant_in, permissions.access_token_in(client))
+    return NewGrant(
+        client_id=client.id,
+        client_epoch=client.epoch,
+        user_id=standing.user.id,
+        user_epoch=standing.user.epoch,
+        scope=request.scope,
+        resources=request.resources,
+        secret_number=secret_number,
+        expires_at=now + (LIVES_IN if is_code else permissions.access_token_in(client)),
+        ends_at=ends_at,
+        session_id=standing.session.id,
+        auth_time=standing.session.auth_time,
+        claims=request.claims,
+        code_challenge=request.code_challenge,
+        code_expires_at=now + LIVES_IN if is_code else None,
+        redirect_uri=request.addressee.redirect_uri if request.addressee.is_redirect_uri_sent else None,
+        nonce=request.nonce,
+        transaction=digest,
+        consent=consent,
+    )
+
+
+def decide(
+    request: Request, client: Client, grant: Grant | None, user: User | None, session: Session | None, *, now: int
+) -> Redeem | EndGrant:
+    """What a code is worth. The order is law: ended, then owner, and only then reuse.
+
+    Raises:
+        InvalidGrant: unknown, ended, expired, or of another client, redirect_uri or code_verifier; nothing ends, and a
+            code that was presented with a wrong verifier is still good for the right one (SECURITY P-13).
+        UnauthorizedClient: the client did not register this grant.
+        InvalidTarget: it asks for a resource that was not granted.
+    """
+    permissions.require_grant_type(client, GrantType.AUTHORIZATION_CODE)
+    if grant is None or grant.ended_at is not None or user is None or not permissions.may_use(client, user):
+        raise InvalidGrant(REFUSED)
+    if grant.client_id != client.id or grant.code_expires_at is None:
+        raise InvalidGrant(REFUSED)
+    pkce.check(request.code_verifier, grant.code_challenge, refusal=REFUSED)
+    if grant.redeemed_at is not None:
+        return EndGrant()
+    if grant.redirect_uri not in (None, request.redirect_uri):
+        raise InvalidGrant(REFUSED)
+    if now >= grant.code_expires_at or not sessions.outlives(grant, client, session, now=now):
+        raise InvalidGrant(REFUSED)
+    has_refresh_token = GrantType.REFRESH_TOKEN in client.grant_types
+    lives_in = client.realm.refresh_token_in if has_refresh_token else permissions.access_token_in(client)
+    scope = tuple(value for value in grant.scope if value in client.scope)
+    granted = resources.still_granted(request.resource, granted=grant.resources, allowed=client.resources)
+    return Redeem(
+        permission=permissions.of_grant(client, user, grant, scope=scope, granted=granted),
+        expires_at=min(now + lives_in, grant.ends_at),
+        has_refresh_token=has_refresh_token,
+    )

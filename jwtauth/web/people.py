@@ -1,0 +1,111 @@
+"""Everything that is not a machines' endpoint, as one Litestar application: pages, static files, OpenAPI, health."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.config.response_cache import ResponseCacheConfig
+from litestar.exceptions import HTTPException
+from litestar.exceptions.responses import create_exception_response
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from jwtauth.endpoints import tell_logouts
+from jwtauth.endpoints.outcomes import ErrorPage, Fault
+from jwtauth.errors import ConfigurationError, OAuthError
+from jwtauth.issuer.issuer import Issuer
+from jwtauth.observe.log import LOGGER
+from jwtauth.web import openapi, pages
+from jwtauth.web.pages import Pages
+from jwtauth.web.render import FrontPage
+
+STATIC: Final = {"style.css": "text/css", "mark.svg": "image/svg+xml", "submit.js": "text/javascript"}
+"""The files that pages refer to, with their types."""
+
+_KEPT: Final = {"Cache-Control": "public, max-age=3600"}
+_NOTHING_ALLOWED: Final = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"}
+_FAULTS: Final = {404: Fault.NOT_FOUND, 405: Fault.WRONG_METHOD}
+
+
+def create(issuer: Issuer) -> Litestar:
+    """The application; it tells clients of logouts while it runs, and closes the issuer at the end."""
+    people = Pages(issuer)
+    base = urlsplit(issuer.settings.issuer).path
+
+    @get(base or "/", media_type=MediaType.HTML, include_in_schema=False)
+    async def front(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return people.shown(request, FrontPage())
+
+    @get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False)
+    async def openapi_document(request: Request[Any, Any, Any]) -> bytes:
+        return openapi.document(request.app)
+
+    @get("/healthz", media_type=MediaType.TEXT, summary="Whether the process answers")
+    async def healthz() -> str:
+        return "ok"
+
+    @get("/readyz", media_type=MediaType.TEXT, summary="Whether tokens can be issued now")
+    async def readyz() -> Response[str]:
+        try:
+            now = issuer.begin()
+            issuer.keyring.signing_key(issuer.settings.access_token_algorithm, now=now)
+        except (ConfigurationError, OAuthError) as problem:
+            return Response(f"not ready: {type(problem).__name__}", status_code=503)
+        return Response("ready")
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        telling = asyncio.create_task(tell_logouts.run(issuer))
+        try:
+            yield
+        finally:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+            await issuer.outside.close()
+            issuer.close()
+
+    def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        """The answer where no page was found or one failed: a page for people, JSON for everybody else."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if not isinstance(error, HTTPException):
+            LOGGER.error("%s failed", request.url.path, exc_info=error)
+        if "text/html" in request.headers.get("accept", ""):
+            fault = Fault.SERVER if status >= 500 else _FAULTS.get(status, Fault.BAD_REQUEST)
+            return people.shown(request, ErrorPage(fault=fault))
+        answer: Response[Any] = create_exception_response(request, error)
+        answer.headers.update(headers)
+        return answer
+
+    headers = {**pages.HEADERS, **_NOTHING_ALLOWED}
+    return Litestar(
+        [front, openapi_document, healthz, readyz, *people.handlers(), *_static_files(base)],
+        openapi_config=OpenAPIConfig(
+            title="jwtauth", version=version("jwtauth"), path="/schema", render_plugins=[JsonRenderPlugin()]
+        ),
+        response_headers=headers,
+        exception_handlers={Exception: refuse},
+        response_cache_config=ResponseCacheConfig(default_expiration=None),
+        logging_config=None,
+        lifespan=[running],
+    )
+
+
+def _static_files(base: str) -> list[HTTPRouteHandler]:
+    return [
+        _static_file(f"{base}/{name}", (pages.templates() / name).read_bytes(), media_type)
+        for name, media_type in STATIC.items()
+    ]
+
+
+def _static_file(path: str, content: bytes, media_type: str) -> HTTPRouteHandler:
+    @get(path, media_type=media_type, include_in_schema=False, name=path)
+    async def static_file() -> Response[bytes]:
+        return Response(content, headers=_KEPT, media_type=media_type)
+
+    return static_file

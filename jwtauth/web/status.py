@@ -1,0 +1,148 @@
+"""Status lists over HTTP: the lists, the list of lists, and news for verifiers that do not want to wait.
+
+Beside Litestar like the machines' endpoints: every verifier asks for a list every few seconds.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+from litestar.types import HTTPScope, Receive, Send
+
+from jwtauth.endpoints import status_lists
+from jwtauth.errors import Overloaded
+from jwtauth.issuer.issuer import Issuer
+from jwtauth.web import asgi, cors
+from jwtauth.web.asgi import NO_STORE, Handler, Headers
+from jwtauth.web.errors import ErrorAnswer
+
+PATH: Final = "/oauth/status"
+"""The list of lists; the lists and the news stand below it."""
+
+MAX_LISTENERS: Final = 256
+"""Verifiers that may listen to one worker; one more is answered 503 and polls."""
+
+TICK_IN: Final = 0.25
+"""How often a listener's worker looks for what other processes revoked, in seconds."""
+
+HEARTBEAT: Final = 60
+"""Ticks without news after which a line is sent all the same, so that a dead connection is noticed."""
+
+_ANYBODY: Final[Headers] = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"etag, retry-after"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"accept-encoding"),
+]
+_PREFLIGHT: Final[Headers] = [
+    (b"access-control-allow-methods", b"GET, HEAD"),
+    (b"access-control-allow-headers", b"if-none-match"),
+    (b"access-control-max-age", b"%d" % cors.MAX_AGE_IN),
+]
+"""A script may ask whether its copy is still good: browsers ask before they send that header."""
+_REFUSED: Final[Headers] = [*_ANYBODY, *NO_STORE]
+_TAKES_GZIP: Final = re.compile(rb"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
+"""RFC 9110 section 12.5.3; a weight of 0 means no."""
+_LIST_TYPE: Final = (b"content-type", b"application/statuslist+jwt")
+_AT_ONCE: Final = (b"cache-control", b"max-age=0")
+"""A copy may be kept and must be asked about each time: the ETag makes that cheap."""
+
+
+def handler(issuer: Issuer, path: str) -> Handler:
+    """The ASGI callable of everything below PATH.
+
+    Args:
+        issuer: the service.
+        path: PATH below the issuer's own path.
+    """
+    listeners: set[object] = set()
+
+    async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["method"] == "OPTIONS":
+                await asgi.write(send, 204, [*_REFUSED, *_PREFLIGHT], b"")
+                return
+            if scope["method"] not in ("GET", "HEAD"):
+                answer = ErrorAnswer("invalid_request", "method: expected GET")
+                await asgi.write_json(send, 405, [*_REFUSED, (b"allow", b"GET, HEAD, OPTIONS")], answer)
+                return
+            name = scope["path"].removeprefix(path).removeprefix("/")
+            if not name:
+                document = await status_lists.aggregation(issuer)
+                await asgi.write(send, 200, [*_ANYBODY, _AT_ONCE, asgi.JSON], document)
+            elif name == "events":
+                await _tell_news(issuer, scope, receive, send, listeners)
+            else:
+                await _send_list(issuer, scope, send, name)
+        except Overloaded as problem:
+            answer = ErrorAnswer(problem.code, str(problem))
+            await asgi.write_json(send, 503, [*_REFUSED, (b"retry-after", b"%d" % problem.retry_after_in)], answer)
+
+    return handle
+
+
+async def _send_list(issuer: Issuer, scope: HTTPScope, send: Send, name: str) -> None:
+    found = await status_lists.document(issuer, name)
+    if found is None:
+        answer = ErrorAnswer("invalid_request", "there is no such list, or none that a live token names")
+        await asgi.write_json(send, 404, _REFUSED, answer)
+        return
+    headers: Headers = [*_ANYBODY, _AT_ONCE, (b"etag", found.etag.encode("ascii"))]
+    if found.etag.removeprefix("W/").encode("ascii") in (asgi.header(scope, b"if-none-match") or b""):
+        await asgi.write(send, 304, headers, b"")
+    elif _TAKES_GZIP.search(asgi.header(scope, b"accept-encoding") or b""):
+        await asgi.write(send, 200, [*headers, _LIST_TYPE, (b"content-encoding", b"gzip")], found.zipped)
+    else:
+        await asgi.write(send, 200, [*headers, _LIST_TYPE], found.body)
+
+
+async def _tell_news(issuer: Issuer, scope: HTTPScope, receive: Receive, send: Send, listeners: set[object]) -> None:
+    """Server-sent events (HTML standard section 9.2): `changed` with a list's URI, until the listener goes away."""
+    if len(listeners) >= MAX_LISTENERS:
+        answer = ErrorAnswer("temporarily_unavailable", "too many verifiers listen here already; poll instead")
+        await asgi.write_json(send, 503, [*_REFUSED, (b"retry-after", b"60")], answer)
+        return
+    headers: Headers = [*_ANYBODY, (b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+    if scope["method"] == "HEAD":
+        await asgi.write(send, 200, headers, b"")
+        return
+    scope["extensions"] = {**(scope.get("extensions") or {}), asgi.ENDLESS: {}}
+    mark = object()
+    listeners.add(mark)
+    gone = asyncio.ensure_future(_disconnected(receive))
+
+    async def tick() -> bool:
+        done, _ = await asyncio.wait([gone], timeout=TICK_IN)
+        return not done
+
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await _send_more(send, b": listening\n\n")
+        with suppress(Overloaded):  # too late for a 503: the stream ends, and the listener comes again
+            await _send_changes(issuer, send, tick)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        listeners.discard(mark)
+        gone.cancel()
+
+
+async def _send_changes(issuer: Issuer, send: Send, tick: Callable[[], Awaitable[bool]]) -> None:
+    quiet = 0
+    async for uris in status_lists.changes(issuer, tick):
+        quiet = 0 if uris else quiet + 1
+        for uri in uris:
+            await _send_more(send, b"event: changed\ndata: " + msgspec.json.encode({"uri": uri}) + b"\n\n")
+        if quiet and quiet % HEARTBEAT == 0:
+            await _send_more(send, b": still here\n\n")
+
+
+async def _send_more(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
