@@ -7,9 +7,9 @@ import venv
 import zipfile
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import plain
 from tests.support.live import free_port, wait_for
 
 TOP = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ class TestTheWheel:
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as server:
             try:
                 assert wait_for(f"http://127.0.0.1:{port}/readyz", server)
-                page = httpx.get(f"http://127.0.0.1:{port}/")
+                page = plain.get(f"http://127.0.0.1:{port}/")
                 assert page.status_code == 200
                 assert f"<code>http://127.0.0.1:{port}</code>" in page.text
             finally:

@@ -39,7 +39,7 @@ def test_d_05_visitors_leave_nothing_behind(service: Service) -> None:
             "/oauth/logout",
             "/nope",
         ]
-        with httpx.Client(base_url=person.url, timeout=20) as visitors:
+        with httpx.Client(base_url=person.url, timeout=20, verify=False) as visitors:
             for number in range(VISITS):
                 visitors.cookies.clear()
                 made_up = f"{cookie_name(person, 'session')}=made-up-{number:040}"

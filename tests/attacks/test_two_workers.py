@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.attacks.forging import credentials, tried
+from tests.support import plain
 from tests.support.home import PASSWORD, SECRET
 from tests.support.person import Person, answer, find_form, redemption
 from tests.web.people import Service, running
@@ -39,7 +40,7 @@ def at_once(attempt: Callable[[int], httpx.Response], threads: int = THREADS) ->
 def redeemed(service: Service, code: str, *, verifier: str | None = None) -> httpx.Response:
     form = redemption(code, **({} if verifier is None else {"code_verifier": verifier}))
     headers = {"authorization": basic("web", SECRET)}
-    return httpx.post(f"{service.server.url}/oauth/token", data=form, headers=headers, timeout=20)
+    return plain.post(f"{service.server.url}/oauth/token", data=form, headers=headers, timeout=20)
 
 
 class TestACode:
@@ -69,7 +70,7 @@ class TestATransaction:
         headers = {"cookie": "; ".join(f"{one.name}={one.value}" for one in ada.http.cookies.jar), "origin": ada.url}
 
         def allow(_: int) -> httpx.Response:
-            return httpx.post(
+            return plain.post(
                 ada.url + form.action, data={**form.values, "decision": "allow"}, headers=headers, timeout=20
             )
 
@@ -85,10 +86,10 @@ class TestASession:
             cookies = {"cookie": "; ".join(f"{one.name}={one.value}" for one in person.http.cookies.jar)}
             url = f"{service.server.url}/account"
             for _ in range(12):
-                assert httpx.get(url, headers=cookies).status_code == 200
+                assert plain.get(url, headers=cookies).status_code == 200
             person.submit(person.open("/oauth/logout"), ("decision", "sign_out"))
             for _ in range(12):
-                assert httpx.get(url, headers=cookies).status_code == 303
+                assert plain.get(url, headers=cookies).status_code == 303
 
     def test_b_02_signed_in_many_times_at_once_has_a_new_cookie_each_time(self, service: Service) -> None:
         with service.browser() as person:
@@ -101,7 +102,7 @@ class TestASession:
 
             def sign_in(_: int) -> httpx.Response:
                 body = {**form.values, **credentials()}
-                return httpx.post(person.url + form.action, data=body, headers=headers, timeout=20)
+                return plain.post(person.url + form.action, data=body, headers=headers, timeout=20)
 
             answers = at_once(sign_in, threads=16)
             assert {response.status_code for response in answers} == {303}
@@ -138,7 +139,7 @@ class TestGuessing:
 
             def guess(number: int) -> httpx.Response:
                 body = {**form.values, **credentials("gustav", f"wrong {number}")}
-                return httpx.post(person.url + form.action, data=body, headers=headers, timeout=20)
+                return plain.post(person.url + form.action, data=body, headers=headers, timeout=20)
 
             at_once(guess)
             counted = service.dump(["attempts"])["attempts"]

@@ -87,6 +87,7 @@ class TestSigningIn:
 
     def test_is_done_by_keyboard_alone(self, tab: Tab) -> None:
         tab.authorize()
+        expect(tab.page.get_by_label("Username")).to_be_focused()
         keyboard = tab.page.keyboard
         keyboard.type("ada")
         keyboard.press("Tab")

@@ -20,6 +20,7 @@ from jwtauth.protocol.claims import StatusList
 from jwtauth.protocol.records import Grant, NewGrant, Permission, Pointer
 from jwtauth.settings import Source, load
 from jwtauth.store.ports import Store
+from tests.support.home import give_rsa_key
 
 Run = Callable[..., Result]
 
@@ -76,8 +77,9 @@ def refused(run: Run) -> Callable[..., str]:
 
 
 @pytest.fixture
-def service(run: Run) -> Run:
+def service(run: Run, source: Source) -> Run:
     """`run`, in a folder that `jwtauth init` was run in."""
+    give_rsa_key(source.keys, now=int(time.time()))
     assert run("init").exit_code == 0
     return run
 

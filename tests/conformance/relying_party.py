@@ -16,6 +16,7 @@ from authlib.oidc.core import CodeIDToken
 from jwt import PyJWK, PyJWKSet
 from msgspec import Struct
 
+from tests.support import plain
 from tests.support.home import SECRET
 from tests.support.person import CALLBACK, Person, answer, has_field, redemption, request
 from tests.web.people import Service
@@ -215,7 +216,7 @@ def post_from_elsewhere(person: Person, url: str, form: Mapping[str, str | list[
     As cookies are SameSite=Lax, a browser sends none with it, but obeys the answer, and sends them when it is sent on.
     """
     headers = {"accept": "text/html", "origin": "https://app.example", "sec-fetch-site": "cross-site"}
-    posted = httpx.post(url, data=form, headers=headers)
+    posted = plain.post(url, data=form, headers=headers)
     assert posted.status_code in (200, 303, 400), "307 would send the form on (RFC 9700 section 4.12)"
     person.http.cookies.extract_cookies(posted)
     return person.follow(posted)

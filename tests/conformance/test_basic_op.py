@@ -20,6 +20,7 @@ from tests.conformance.relying_party import (
     wait_past,
 )
 from tests.endpoints.conftest import Desk
+from tests.support import plain
 from tests.support.home import SECRET
 from tests.support.person import (
     CALLBACK,
@@ -170,7 +171,7 @@ class TestIdToken:
     def test_oidcc_idtoken_signature(self, party: RelyingParty, person: Person) -> None:
         header = jwt.get_unverified_header(party.sign_in(person).id_token)
         assert header["alg"] == "RS256", "the default where nothing was registered (section 2)"
-        published = httpx.get(party.metadata["jwks_uri"]).json()["keys"]
+        published = plain.get(party.metadata["jwks_uri"]).json()["keys"]
         assert [key["kty"] for key in published if key["kid"] == header["kid"]] == ["RSA"]
 
     def test_oidcc_idtoken_unsigned(self, party: RelyingParty) -> None:

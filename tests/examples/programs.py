@@ -13,6 +13,7 @@ from typing import Final
 import httpx
 from msgspec import Struct
 
+from tests.support import plain
 from tests.support.live import free_port, wait_for
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
@@ -31,7 +32,7 @@ class Example(Struct, frozen=True):
     def get(self, path: str, token: str | None = None) -> httpx.Response:
         """Ask it as a client does."""
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        return httpx.get(f"{self.url}{path}", headers=headers, timeout=20)
+        return plain.get(f"{self.url}{path}", headers=headers, timeout=20)
 
     def eventually(self, status: int, path: str, token: str | None, *, within: float) -> httpx.Response:
         """The first answer of this status."""

@@ -26,6 +26,7 @@ from requests_oauthlib import OAuth2Session
 
 from jwtauth.errors import InsufficientScope, InvalidToken
 from jwtauth.verifier import Verifier
+from tests.support import plain
 from tests.support.home import PASSWORD, SECRET
 from tests.support.person import CALLBACK, VERIFIER, Person, answer
 from tests.web import people
@@ -321,7 +322,7 @@ class TestTheStandardLibrary:
     @pytest.mark.parametrize(
         "send",
         [
-            pytest.param(lambda url, form: httpx.post(url, data=form, auth=("service", SECRET)), id="httpx"),
+            pytest.param(lambda url, form: plain.post(url, data=form, auth=("service", SECRET)), id="httpx"),
             pytest.param(lambda url, form: _curl(url, form), id="curl"),
         ],
     )

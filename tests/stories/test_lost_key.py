@@ -16,6 +16,7 @@ from jwtauth.protocol import status_list
 from jwtauth.verifier import Verifier
 from tests.stories.test_rotation import ASKED, kid_of, rotate
 from tests.stories.verifiers import with_pyjwt
+from tests.support import plain
 from tests.support.home import SECRET
 from tests.support.person import CALLBACK
 from tests.web.people import CODE, OIDC, Service
@@ -114,7 +115,7 @@ class TestALostKey:
     def test_leaves_status_lists_that_verify(self, lost: Lost) -> None:
         """Every worker signs them anew, and sends them to those who have the list of before."""
         for _ in range(ASKED):
-            answer = httpx.get(
+            answer = plain.get(
                 status_uri(lost.token("at+jwt")), headers={"if-none-match": lost.status.headers["etag"]}, verify=False
             )
             if lost.typ == "JWT":

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 from msgspec import Struct
 
@@ -15,6 +14,7 @@ from jwtauth.errors import InvalidToken
 from jwtauth.protocol import status_list
 from jwtauth.protocol.records import GrantType
 from jwtauth.verifier import Verifier
+from tests.support import plain
 from tests.support.home import PASSWORD, SECRET
 from tests.web.site import Site, assert_refused, basic, claims_of, decoded
 
@@ -92,13 +92,13 @@ def hit(site: Site, crowd: Crowd) -> set[str]:
 
 def fresh_introspection(site: Site, token: str) -> bool:
     headers = {"authorization": basic("shop", SECRET)}
-    answer = httpx.post(f"{site.server.url}/oauth/introspect", data={"token": token}, headers=headers)
+    answer = plain.post(f"{site.server.url}/oauth/introspect", data={"token": token}, headers=headers)
     return bool(answer.json()["active"])
 
 
 def fresh_bit(token: str) -> bool:
     listed = claims_of(token)["status"]["status_list"]
-    published = status_list.read(decoded(httpx.get(listed["uri"]).text.split(".")[1]))
+    published = status_list.read(decoded(plain.get(listed["uri"]).text.split(".")[1]))
     return status_list.status_of(status_list.decode(published.status_list.lst), listed["idx"]) == 1
 
 
@@ -168,7 +168,7 @@ class TestAfterwards:
         revoke(site, *arguments)
         for _ in range(ASKED):
             form = {"grant_type": "client_credentials"}
-            answer = httpx.post(f"{site.server.url}/oauth/token", data=form, auth=("robot", SECRET))
+            answer = plain.post(f"{site.server.url}/oauth/token", data=form, auth=("robot", SECRET))
             assert fresh_introspection(site, answer.json()["access_token"])
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from jwtauth.errors import InvalidToken
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.verifier import Verifier
+from tests.support import plain
 from tests.support.home import SECRET
 from tests.web.site import Site, assert_refused, populate
 
@@ -43,7 +44,7 @@ def rotate(site: Site, *options: str) -> dict[str, Any]:
 
 def kids(site: Site, algorithm: str = "ES256") -> list[set[str]]:
     """The published kids of one line, that of access tokens unless told, as fresh connections see them."""
-    answers = [httpx.get(f"{site.server.url}/.well-known/jwks.json", verify=False) for _ in range(ASKED)]
+    answers = [plain.get(f"{site.server.url}/.well-known/jwks.json") for _ in range(ASKED)]
     return [{key["kid"] for key in answer.json()["keys"] if key["alg"] == algorithm} for answer in answers]
 
 
@@ -161,10 +162,8 @@ class TestAnEmergency:
 
 def _fresh_refresh(site: Site, token: str) -> httpx.Response:
     form = {"grant_type": "refresh_token", "refresh_token": token}
-    return httpx.post(f"{site.server.url}/oauth/token", data=form, auth=("service", SECRET), verify=False)
+    return plain.post(f"{site.server.url}/oauth/token", data=form, auth=("service", SECRET))
 
 
 def _fresh_introspection(site: Site, token: str) -> httpx.Response:
-    return httpx.post(
-        f"{site.server.url}/oauth/introspect", data={"token": token}, auth=("service", SECRET), verify=False
-    )
+    return plain.post(f"{site.server.url}/oauth/introspect", data={"token": token}, auth=("service", SECRET))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,9 @@ from msgspec.structs import replace
 
 from jwtauth import settings
 from jwtauth.cli.setup import initialise
+from jwtauth.keyring import jws
+from jwtauth.keyring.folder import KeyFolder
+from jwtauth.keyring.jws import SigningKey
 from jwtauth.passwords import Passwords
 from jwtauth.protocol import client_auth
 from jwtauth.protocol.records import AuthMethod, Client, ClientSecret, GrantType, Realm, SecretKind, User
@@ -29,6 +33,17 @@ def generated_secret(secret: str = SECRET) -> ClientSecret:
     return ClientSecret(kind=SecretKind.GENERATED, digest=client_auth.digest(secret), created_at=0)
 
 
+@lru_cache(maxsize=1)
+def rsa_key() -> SigningKey:
+    """One RSA key for all homes of a test process: making one takes half a second."""
+    return jws.generate("RS256")
+
+
+def give_rsa_key(keys: Path, *, now: int) -> None:
+    """Put the RSA key where `jwtauth init` would make one."""
+    KeyFolder(keys).write_key(rsa_key(), created_at=now, signs_at=now)
+
+
 class Home:
     """An initialised folder. Cheap password hashes, everything else as shipped."""
 
@@ -38,6 +53,7 @@ class Home:
         self.path.mkdir(parents=True, exist_ok=True)
         lines = [f"{name} = {_toml(value)}" for name, value in overrides.items()]
         (path / "jwtauth.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        give_rsa_key(self.source.keys, now=int(time.time()))
         initialise(self.source, now=int(time.time()))
 
     @property

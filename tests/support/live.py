@@ -12,6 +12,8 @@ from typing import Self
 
 import httpx
 
+from tests.support import plain
+
 START_WITHIN = 15.0
 
 
@@ -89,7 +91,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> bool:
     deadline = time.monotonic() + START_WITHIN
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if httpx.get(url, timeout=2).status_code == 200:
+            if plain.get(url, timeout=2).status_code == 200:
                 return True
         except httpx.TransportError:
             time.sleep(0.02)

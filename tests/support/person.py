@@ -23,7 +23,7 @@ class Person:
 
     def __init__(self, url: str, **headers: str) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=url, timeout=20, headers={"accept": "text/html", **headers})
+        self.http = httpx.Client(base_url=url, timeout=20, verify=False, headers={"accept": "text/html", **headers})
 
     def __enter__(self) -> Self:
         return self

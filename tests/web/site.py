@@ -37,7 +37,7 @@ class Site:
     def __init__(self, path: Path, *, workers: int = 1, **settings: Any) -> None:
         self.home = Home(path, **settings)
         self.server = LiveServer(path, workers=workers)
-        self.http = httpx.Client(base_url=self.server.url, timeout=20)
+        self.http = httpx.Client(base_url=self.server.url, timeout=20, verify=False)
 
     def __enter__(self) -> "Site":
         self.server.start()

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from jwtauth.web.api import ENDPOINTS, PUBLICATIONS, Where
+from tests.support import plain
 from tests.support.home import SECRET, Home
 from tests.support.live import LiveServer, free_port
 from tests.web.site import Site, assert_refused, basic, claims_of, decoded
@@ -182,21 +182,21 @@ class TestAnIssuerWithAPath:  # RFC 8414 section 3.1, SECURITY K-05
     @pytest.mark.parametrize("name", DISCOVERY)
     def test_answers_at_both_well_known_forms(self, issuer: str, name: str) -> None:
         before, after = issuer.removesuffix("/t1") + name + "/t1", issuer + name
-        documents: list[dict[str, Any]] = [httpx.get(url).json() for url in (before, after)]
+        documents: list[dict[str, Any]] = [plain.get(url).json() for url in (before, after)]
         assert documents[0] == documents[1]
         assert documents[0]["issuer"] == issuer
         assert documents[0]["token_endpoint"] == f"{issuer}/oauth/token"
-        assert httpx.get(documents[0]["jwks_uri"]).json()["keys"]
+        assert plain.get(documents[0]["jwks_uri"]).json()["keys"]
 
     def test_issues_and_knows_its_tokens_below_that_path_only(self, issuer: str) -> None:
         headers = {"Authorization": basic("service", SECRET)}
         form = {"grant_type": "client_credentials"}
-        token = httpx.post(f"{issuer}/oauth/token", data=form, headers=headers).json()["access_token"]
+        token = plain.post(f"{issuer}/oauth/token", data=form, headers=headers).json()["access_token"]
         assert claims_of(token)["iss"] == issuer
-        assert httpx.get(f"{issuer}/oauth/tokeninfo", params={"access_token": token}).status_code == 200
+        assert plain.get(f"{issuer}/oauth/tokeninfo", params={"access_token": token}).status_code == 200
         root = issuer.removesuffix("/t1")
-        assert httpx.post(f"{root}/oauth/token", data=form, headers=headers).status_code == 404
-        assert httpx.get(root + DISCOVERY[0]).status_code == 404
+        assert plain.post(f"{root}/oauth/token", data=form, headers=headers).status_code == 404
+        assert plain.get(root + DISCOVERY[0]).status_code == 404
 
 
 class TestOpenApi:

@@ -28,6 +28,7 @@ from jwtauth.protocol.claims import GRACE_IN
 from jwtauth.protocol.status_list import LIST_SIZE, MAX_LENGTH, StatusListToken
 from jwtauth.web import status
 from tests.endpoints.conftest import Desk
+from tests.support import plain
 from tests.support.home import Home
 from tests.web.site import Site, claims_of, decoded, populate
 
@@ -374,7 +375,7 @@ def fetched_by_both(site: Site) -> list[httpx.Response]:
     found: dict[bytes, httpx.Response] = {}
     deadline = time.monotonic() + WITHIN
     while len(found) < 2 and time.monotonic() < deadline:
-        response = httpx.get(site.server.url + LIST)
+        response = plain.get(site.server.url + LIST)
         found.setdefault(response.content.rpartition(b".")[2], response)
     assert len(found) == 2
     return list(found.values())
@@ -402,7 +403,7 @@ class TestTwoWorkers:
 
     def test_answer_304_to_the_etag_of_the_other(self, site: Site) -> None:
         etag = fetched_by_both(site)[0].headers["etag"]
-        answers = [httpx.get(site.server.url + LIST, headers={"if-none-match": etag}) for _ in range(12)]
+        answers = [plain.get(site.server.url + LIST, headers={"if-none-match": etag}) for _ in range(12)]
         assert {answer.status_code for answer in answers} == {304}
 
     def test_have_another_etag_after_an_emergency_rotation(self, site: Site) -> None:
@@ -458,9 +459,9 @@ class TestHttp:
             metadata = site.http.get(f"/.well-known/{document}").json()
             uri = metadata["status_list_aggregation_endpoint"]
             assert uri == site.server.url + status.PATH
-            lists = httpx.get(uri).json()["status_lists"]
+            lists = plain.get(uri).json()["status_lists"]
             assert pointed(site.machine())[0] in lists
-            assert {httpx.get(uri).status_code for uri in lists} == {200}
+            assert {plain.get(uri).status_code for uri in lists} == {200}
 
 
 class Ear(Thread):
@@ -508,7 +509,7 @@ class TestNews:
                 ((told_at, uri),) = ear.changed
                 assert told_at - committed_by < 1.0
                 assert uri == pointed(token)[0]
-                assert is_set(status_list.read(decoded(httpx.get(uri).text.split(".")[1])), token)
+                assert is_set(status_list.read(decoded(plain.get(uri).text.split(".")[1])), token)
         assert site.is_active(other)
 
     def test_are_not_told_where_a_token_was_issued(self, site: Site) -> None:

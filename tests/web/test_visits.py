@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from jwtauth.protocol.throttling import ADDRESS
+from tests.support import plain
 from tests.support.home import PASSWORD
 from tests.support.person import answer, find_form, has_field, redemption
 from tests.web.people import Service, running
@@ -55,10 +56,10 @@ class Browser:
         self.cookies: dict[str, str] = {}
 
     def get(self, path: str, headers: Headers | None = None) -> httpx.Response:
-        return self._noted(httpx.get(self.url + path, headers=self._sent(headers), timeout=20))
+        return self._noted(plain.get(self.url + path, headers=self._sent(headers), timeout=20))
 
     def post(self, path: str, form: dict[str, str], headers: Headers | None = None) -> httpx.Response:
-        return self._noted(httpx.post(self.url + path, data=form, headers=self._sent(headers), timeout=20))
+        return self._noted(plain.post(self.url + path, data=form, headers=self._sent(headers), timeout=20))
 
     def sign_in(
         self, headers: Headers | None = None, *, username: str = "ada", password: str = PASSWORD
@@ -201,7 +202,7 @@ class TestTheCookies:  # SECURITY B-02, B-03
 
     def test_are_random_and_new_for_every_browser(self, service: Service) -> None:
         values = [
-            cookie.value for _ in range(20) for cookie in cookies_of(httpx.get(f"{service.server.url}/login")).values()
+            cookie.value for _ in range(20) for cookie in cookies_of(plain.get(f"{service.server.url}/login")).values()
         ]
         assert len(set(values)) == 20
         assert min(map(len, values)) >= 22, "128 bits"
@@ -213,12 +214,12 @@ class TestTheCookies:  # SECURITY B-02, B-03
 
     def test_are_not_set_by_a_post_that_came_without(self, service: Service) -> None:
         """A form on another site sends none of ours: a new one would take the person's own away."""
-        assert "set-cookie" not in httpx.post(f"{service.server.url}/login", data={"username": "ada"}).headers
+        assert "set-cookie" not in plain.post(f"{service.server.url}/login", data={"username": "ada"}).headers
 
     @pytest.mark.parametrize("value", ["a" * 513, "a" * 4_000, ""], ids=len)
     def test_that_are_not_ours_are_replaced(self, service: Service, value: str) -> None:
         name = f"jwtauth-browser-{service.server.port}"
-        response = httpx.get(f"{service.server.url}/login", headers={"cookie": f"{name}={value}"})
+        response = plain.get(f"{service.server.url}/login", headers={"cookie": f"{name}={value}"})
         assert cookies_of(response)[name].value not in ("", value)
 
     @pytest.mark.parametrize("value", ["chosen-by-an-attacker", "%00", "../..", "a" * 128, "a" * 4_000, '"'], ids=repr)
