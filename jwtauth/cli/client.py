@@ -67,7 +67,8 @@ _client_settings = together(
             "--consent/--no-consent",
             "asks_consent",
             default=None,
-            help="Whether people are asked before it gets tokens; off for applications of your own.",
+            help="Whether people are asked before it gets tokens; off for applications of your own. A public client on"
+            " a loopback address is asked for all the same.",
         ),
         click.option(
             "--implicit/--no-implicit",

@@ -14,6 +14,8 @@ from jwtauth.cli.printing import example, show_json, show_one
 from jwtauth.cli.running import now, open_keys, with_store
 from jwtauth.cli.token import read_argument, selected_by
 from jwtauth.errors import ConfigurationError
+from jwtauth.keyring import rotation
+from jwtauth.keyring.folder import KeyFile
 from jwtauth.observe import log
 from jwtauth.observe.events import Event, Observers
 from jwtauth.protocol import blast_radius
@@ -24,6 +26,8 @@ from jwtauth.store.ports import Store
 _AGO: Final = re.compile("([0-9]{1,9})([smhd])(?: ago)?", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EXPECTED: Final = "expected an instant such as 2026-01-31T12:00:00Z, a duration before now such as 2h, or now"
+
+_KEY_DIES: Final = "every token signed with this key is refused as soon as verifiers fetch the JWKS; refreshing goes on"
 
 Criteria = dict[str, Any]
 
@@ -71,7 +75,7 @@ def _read_instant(text: str, present: datetime) -> int:
     callback=_read_interval,
     help="Begun or last refreshed then: instants (ISO 8601), durations before now (90s, 30m, 2h, 7d), now.",
 )
-@click.option("--key", metavar="KID", help="Says how a signing key is withdrawn: that is no revocation.")
+@click.option("--key", metavar="KID", help="Withdraw a lost signing key: the tokens it signed die, no grant ends.")
 @click.option("--dry-run", is_flag=True, help="Only count what would be hit.")
 @yes_option
 @json_option
@@ -83,7 +87,10 @@ def revoke(folder: Path, /, key: str | None, dry_run: bool, yes: bool, as_json: 
     """
     source = load(folder)
     if key is not None:
-        _refuse_key(source, key)
+        if any(value is not None for value in criteria.values()):
+            raise click.UsageError("--key stands alone: it withdraws a signing key and ends no grant")
+        _withdraw_key(source, key, is_dry_run=dry_run, yes=yes, as_json=as_json)
+        return
 
     async def plan(store: Store) -> tuple[Selection, Radius]:
         selection = await _select(store, source, criteria)
@@ -101,19 +108,29 @@ def revoke(folder: Path, /, key: str | None, dry_run: bool, yes: bool, as_json: 
     _show(_shown(criteria, selection), done, selection, is_dry_run=False, as_json=as_json)
 
 
-def _refuse_key(source: Source, kid: str) -> None:
-    """Name the command that withdraws a signing key.
+def _withdraw_key(source: Source, kid: str, *, is_dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Take a lost signing key out of the JWKS: its tokens die, no grant ends and no status position is denied.
 
     Raises:
-        ConfigurationError: always.
+        ConfigurationError: there is no such key.
     """
-    for key, _ in open_keys(source).read_keys():
-        if key.kid == kid:
-            raise ConfigurationError(
-                f"a signing key is withdrawn, which revokes no grant: `jwtauth keys rotate --now --algorithm"
-                f" {key.algorithm}` makes a new one and takes all others, {kid} among them, out of the JWKS"
-            )
-    raise ConfigurationError(f"there is no signing key {kid}; `jwtauth keys list` shows all")
+    record = {"dry_run": is_dry_run, "selection": {"key": kid}, "grants": 0, "positions": 0, "new_key": None}
+    if all(key.kid != kid for key, _ in open_keys(source).read_keys()):
+        raise ConfigurationError(f"there is no signing key {kid}; `jwtauth keys list` shows all")
+    if is_dry_run:
+        show_one({**record, "effect": _KEY_DIES}, as_json=as_json)
+        return
+    if not yes:
+        click.confirm(f"{_KEY_DIES}. Go on?", abort=True, err=True)
+
+    async def work(store: Store) -> KeyFile | None:
+        _, new = rotation.withdraw(open_keys(source), kid, now=now())
+        await store.administration.announce_keys()
+        return new
+
+    new = with_store(source, work)
+    _report(source, Event(name="key.withdrawn", at=now(), reason=f"revoked by an operator: key {kid}"))
+    show_one({**record, "new_key": new.kid if new else None, "effect": _KEY_DIES}, as_json=as_json)
 
 
 async def _select(store: Store, source: Source, criteria: Criteria) -> Selection:
@@ -156,8 +173,8 @@ def _words(radius: Radius) -> str:
 def _tell(source: Source, criteria: Criteria, selection: Selection, done: Radius, *, now: int) -> None:
     """One event: what was asked for and what came of it."""
     asked = ", ".join(f"{name} {value}" for name, value in _shown(criteria, selection).items())
-    log.configure(source.settings.log_format)
-    Observers([log.write]).tell(
+    _report(
+        source,
         Event(
             name="tokens.revoked",
             at=now,
@@ -165,8 +182,13 @@ def _tell(source: Source, criteria: Criteria, selection: Selection, done: Radius
             uid=selection.user_id,
             grant_id=selection.grant_id,
             reason=f"revoked by an operator: {asked}; ended {_words(done)}",
-        )
+        ),
     )
+
+
+def _report(source: Source, event: Event) -> None:
+    log.configure(source.settings.log_format)
+    Observers([log.write]).tell(event)
 
 
 def _show(shown: Criteria, radius: Radius, selection: Selection, *, is_dry_run: bool, as_json: bool) -> None:

@@ -51,6 +51,28 @@ def replace_now(folder: KeyFolder, algorithm: str, *, now: int) -> tuple[KeyFile
     return new, old
 
 
+def withdraw(folder: KeyFolder, kid: str, *, now: int) -> tuple[KeyFile, KeyFile | None]:
+    """Take one key out of the folder; where it was the one that signs, a new one signs first.
+
+    Every token that it signed is refused as soon as verifiers have fetched the JWKS again; those of other keys live on.
+
+    Returns:
+        The key that is gone, and the new one if one had to be made.
+
+    Raises:
+        ConfigurationError: there is no such key, or the folder cannot be written.
+    """
+    records = {record.kid: record for record, _ in folder.read_keys()}
+    lost = records.get(kid)
+    if lost is None:
+        raise ConfigurationError(f"there is no signing key {kid}; `jwtauth keys list` shows all")
+    planned = schedule.plan([record.dates() for record in records.values()], now=now, max_token_lifetime=1)
+    signs = any(entry.dates.kid == kid and entry.state is KeyState.SIGNING for entry in planned)
+    new = folder.write_key(jws.generate(lost.algorithm), created_at=now, signs_at=now) if signs else None
+    folder.remove_key(lost)
+    return lost, new
+
+
 def remove_retired(folder: KeyFolder, *, now: int, max_token_lifetime: int) -> list[KeyFile]:
     """Delete the files of keys whose tokens are all over; returns them."""
     records = {record.kid: record for record, _ in folder.read_keys()}

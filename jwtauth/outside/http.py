@@ -38,8 +38,18 @@ class Outside:
     """Makes calls. A private certificate authority is named by the environment variable SSL_CERT_FILE."""
 
     def __init__(self) -> None:
-        """Nothing is connected yet. Connections are not kept: calls are rare, and a kept one is often a dead one."""
-        self._client = httpx.AsyncClient(
+        """Nothing is connected yet, and no certificate authority read: that takes 0.1 s; most workers never call."""
+        self._made: httpx.AsyncClient | None = None
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        """The client, made at the first call. It keeps no connection: calls are rare, and a kept one is often dead."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def _make(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             verify=httpx.create_ssl_context(),  # reads SSL_CERT_FILE even though `trust_env`, for the proxies, is off
             trust_env=False,
             follow_redirects=False,
@@ -71,7 +81,8 @@ class Outside:
 
     async def close(self) -> None:
         """Break off what is under way; no call is made after this."""
-        await self._client.aclose()
+        if self._made is not None:
+            await self._made.aclose()
 
 
 def _checked(uri: str) -> httpx.URL:

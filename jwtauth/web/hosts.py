@@ -21,7 +21,8 @@ _PROBES: Final = frozenset({"/healthz", "/readyz"})
 def known(settings: Settings) -> frozenset[bytes]:
     """The issuer's own name, those that the operator adds, and the address listened on, which proxies like to send."""
     parts = urlsplit(settings.issuer)
-    listening = [f"{name}:{settings.port}" for name in (settings.host, "127.0.0.1", "localhost", "[::1]")]
+    addresses = (settings.host, "127.0.0.1", "localhost", "[::1]")
+    listening = [*addresses, *(f"{name}:{settings.port}" for name in addresses)]
     default_port = {"https": 443, "http": 80}[parts.scheme]
     own = [parts.netloc, parts.netloc if parts.port else f"{parts.netloc}:{default_port}"]
     return frozenset(name.lower().encode() for name in (*own, *listening, *settings.allowed_hosts))

@@ -242,14 +242,32 @@ class TestRefusals:
 
 
 class TestKey:
-    def test_names_the_command_that_withdraws_it_and_does_nothing(
-        self, refused: Callable[..., str], people: Callable[..., Result], source: Source
+    @pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+    def test_of_the_key_that_signs_makes_a_new_one_and_leaves_the_other_line(
+        self, service: Callable[..., Result], read: Callable[..., Any], source: Source, algorithm: str
     ) -> None:
-        keys = KeyFolder(source.keys).read_keys()
-        for record, _ in keys:
-            advice = refused("revoke", f"--key={record.kid}", "--yes")
-            assert f"`jwtauth keys rotate --now --algorithm {record.algorithm}`" in advice
-        assert [record for record, _ in KeyFolder(source.keys).read_keys()] == [record for record, _ in keys]
+        before = {record.kid: record.algorithm for record, _ in KeyFolder(source.keys).read_keys()}
+        lost = next(kid for kid, name in before.items() if name == algorithm)
+        counted = read("revoke", f"--key={lost}", "--dry-run")
+        assert (counted["dry_run"], counted["new_key"]) == (True, None)
+        assert {record.kid for record, _ in KeyFolder(source.keys).read_keys()} == {*before}
+        done = read("revoke", f"--key={lost}", "--yes")
+        after = {record.kid: record.algorithm for record, _ in KeyFolder(source.keys).read_keys()}
+        assert after == {**{kid: name for kid, name in before.items() if kid != lost}, done["new_key"]: algorithm}
+
+    def test_of_an_older_key_leaves_the_one_that_signs(
+        self, service: Callable[..., Result], read: Callable[..., Any], source: Source
+    ) -> None:
+        first = {record.kid for record, _ in KeyFolder(source.keys).read_keys() if record.algorithm == "ES256"}
+        read("keys", "rotate")
+        (waiting,) = {
+            record.kid for record, _ in KeyFolder(source.keys).read_keys() if record.algorithm == "ES256"
+        } - first
+        assert read("revoke", f"--key={waiting}", "--yes")["new_key"] is None
+        assert {record.kid for record, _ in KeyFolder(source.keys).read_keys() if record.algorithm == "ES256"} == first
+
+    def test_of_a_key_stands_alone(self, service: Callable[..., Result]) -> None:
+        assert service("revoke", "--key=x", "--client=y", "--yes").exit_code == 2
 
     def test_refuses_a_kid_that_it_does_not_know(
         self, refused: Callable[..., str], people: Callable[..., Result]

@@ -26,7 +26,6 @@ FOREIGN_HOSTS = (
     "evil.example",
     "evil.example:PORT",
     "evil.example:99999",
-    "127.0.0.1",
     "127.0.0.1:1",
     "127.0.0.1:PORT.evil.example",
     "127.0.0.1:PORT, evil.example",
