@@ -2,12 +2,10 @@
 
 from jwtauth.endpoints import answers, dispatch
 from jwtauth.endpoints.outcomes import ErrorPage, Fault, GoOn, Outcome
-from jwtauth.endpoints.visit import Visit, by_get, digest, is_too_long, login_path, standing
+from jwtauth.endpoints.visit import Visit, begun, by_get, is_too_long, login_path
 from jwtauth.errors import InvalidRequest, OAuthError, Unanswerable
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.protocol import authorization, interaction, parameters
-from jwtauth.protocol.authorization import AuthorizationRequest
-from jwtauth.protocol.interaction import Transaction
+from jwtauth.protocol import authorization, parameters
 
 
 async def answer(issuer: Issuer, visit: Visit) -> Outcome:
@@ -41,17 +39,6 @@ async def answer(issuer: Issuer, visit: Visit) -> Outcome:
         )
     except OAuthError as error:
         return answers.refused(issuer, error, client, to, authorization.ui_locales(sent))
-    return await _begin(issuer, visit, request, now=now)
-
-
-async def _begin(issuer: Issuer, visit: Visit, request: AuthorizationRequest, *, now: int) -> Outcome:
-    person = await standing(issuer, visit, now=now)
-    transaction = Transaction(
-        id=issuer.random_name(),
-        browser=digest(visit.browser),
-        started_at=now,
-        request=request,
-        stale_session=interaction.stale_session(request, person, now=now),
-    )
+    transaction = await begun(issuer, visit, request, now=now)
     step = await dispatch.decide(issuer, visit, transaction, request, now=now)
     return step if isinstance(step, Outcome) else Outcome(then=GoOn(path=login_path(issuer, transaction, now=now)))

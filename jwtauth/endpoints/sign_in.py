@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from jwtauth.endpoints import answers, browser_session, dispatch, known_device
 from jwtauth.endpoints.dispatch import Asking
 from jwtauth.endpoints.outcomes import ConsentPage, ErrorPage, Fault, GoOn, Outcome, Problem, SignInPage
-from jwtauth.endpoints.visit import Visit, digest, form, login_path, standing, unseal
+from jwtauth.endpoints.visit import Visit, begun, digest, form, login_path, standing, unseal
 from jwtauth.errors import AccessDenied, OAuthError, Overloaded, TooManyAttempts, Unanswerable
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
@@ -62,27 +62,15 @@ async def _begin_anew(
     issuer: Issuer, visit: Visit, request: AuthorizationRequest | None, fault: Fault, *, now: int
 ) -> Outcome:
     """Offer the same request again, for this browser: it is worth what the application's own link is worth."""
-    restart = login_path(issuer, await _afresh(issuer, visit, request, now=now), now=now)
+    restart = login_path(issuer, await begun(issuer, visit, request, now=now), now=now)
     return Outcome(then=ErrorPage(fault=fault, restart=restart, ui_locales=request.ui_locales if request else ()))
-
-
-async def _afresh(issuer: Issuer, visit: Visit, request: AuthorizationRequest | None, *, now: int) -> Transaction:
-    """A transaction that begins now, with the same request."""
-    person = await standing(issuer, visit, now=now)
-    return Transaction(
-        id=issuer.random_name(),
-        browser=digest(visit.browser),
-        started_at=now,
-        request=request,
-        stale_session=interaction.stale_session(request, person, now=now) if request else "",
-    )
 
 
 async def _to_account(issuer: Issuer, visit: Visit, transaction: Transaction | None = None, *, now: int) -> Outcome:
     if await standing(issuer, visit, now=now) is not None:
         return Outcome(then=GoOn(path="/account"))
     if transaction is None:
-        transaction = await _afresh(issuer, visit, None, now=now)
+        transaction = await begun(issuer, visit, None, now=now)
     return Outcome(then=_sign_in_page(issuer, visit, transaction, None, now=now))
 
 

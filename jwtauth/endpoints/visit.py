@@ -11,7 +11,8 @@ from msgspec import Struct
 from jwtauth.endpoints.outcomes import ErrorPage, Fault, Form, GoOn, Outcome
 from jwtauth.errors import Overloaded
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.protocol import sessions
+from jwtauth.protocol import interaction, sessions
+from jwtauth.protocol.authorization import AuthorizationRequest
 from jwtauth.protocol.interaction import Standing, Transaction
 from jwtauth.protocol.parameters import Pairs
 
@@ -91,6 +92,18 @@ async def standing(issuer: Issuer, visit: Visit, *, now: int) -> Standing | None
         with suppress(Overloaded):  # the next visit is written down
             await issuer.store.sessions.touch(session.id, expires_at=prolonged, now=now)
     return Standing(user=user, session=session, cookie=digest(visit.session))
+
+
+async def begun(issuer: Issuer, visit: Visit, request: AuthorizationRequest | None, *, now: int) -> Transaction:
+    """A transaction that begins now with this browser; without a request it is a visit to the account page."""
+    person = await standing(issuer, visit, now=now)
+    return Transaction(
+        id=issuer.random_name(),
+        browser=digest(visit.browser),
+        started_at=now,
+        request=request,
+        stale_session=interaction.stale_session(request, person, now=now) if request else "",
+    )
 
 
 def seal(issuer: Issuer, transaction: Transaction, *, now: int) -> str:

@@ -40,7 +40,6 @@ class Route(Struct, frozen=True, kw_only=True):
     path: str
     get: Story
     post: Story | None = None
-    summary: str
 
 
 ROUTES: Final = (
@@ -48,16 +47,14 @@ ROUTES: Final = (
         path="/oauth/authorize",
         get=authorize.answer,
         post=authorize.answer,
-        summary="Sign a person in for an application (RFC 6749 section 3.1)",
     ),
-    Route(path="/login", get=sign_in.show, post=sign_in.sign_in, summary="The page on which a sign-in goes on"),
-    Route(path="/consent", get=sign_in.show, post=sign_in.consent, summary="The person's answer to an application"),
-    Route(path="/account", get=account.show, post=account.change, summary="A person's sessions and applications"),
+    Route(path="/login", get=sign_in.show, post=sign_in.sign_in),
+    Route(path="/consent", get=sign_in.show, post=sign_in.consent),
+    Route(path="/account", get=account.show, post=account.change),
     Route(
         path="/oauth/logout",
         get=log_out.answer,
         post=log_out.answer,
-        summary="Sign a person out (OpenID Connect RP-Initiated Logout 1.0)",
     ),
 )
 

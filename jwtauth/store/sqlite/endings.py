@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from jwtauth.protocol.authorization import OFFLINE_ACCESS
 from jwtauth.store.ports import Ended
 from jwtauth.store.sqlite import directory, logouts
 from jwtauth.store.sqlite.positions import deny
@@ -29,8 +30,8 @@ def end_session(
     grants = end_grants(
         connection,
         # Not LIKE, to which the underscore is any character.
-        "session_id = ? AND instr(' ' || scope || ' ', ' offline_access ') = 0",
-        (session_id,),
+        "session_id = ? AND instr(' ' || scope || ' ', ?) = 0",
+        (session_id, f" {OFFLINE_ACCESS} "),
         now=now,
         max_token_lifetime=max_token_lifetime,
     )
