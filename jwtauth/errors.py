@@ -24,6 +24,23 @@ class InvalidRequest(OAuthError):
     code = "invalid_request"
 
 
+class WrongMethod(InvalidRequest):
+    """The endpoint is not asked by this HTTP method (RFC 9110 section 15.5.6)."""
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"method: expected {' or '.join(allowed)}")
+        self.allowed = allowed
+
+
+class SwitchedOff(InvalidRequest):
+    """A path that older clients used is no longer there (RFC 9110 section 15.5.11)."""
+
+    def __init__(self, *, sunset_at: int | None) -> None:
+        super().__init__("this path was switched off for the client's realm; see the issuer's OpenID configuration")
+        self.sunset_at = sunset_at or 0
+        """Since when, in seconds since the epoch (RFC 8594 section 3)."""
+
+
 class InvalidClient(OAuthError):
     """Client authentication failed; unknown and wrong look the same (RFC 6749 section 5.2)."""
 

@@ -41,6 +41,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keys_passphrase: str = ""
     """Where the passphrase is that the files in it are encrypted with: `file:/path` or `env:NAME`, never itself. Files
     that are there already are encrypted by `jwtauth keys encrypt`."""
+    default_realm: str = "default"
+    """The realm of requests that name none, as a visit to the sign-in page or a token request without a client: what
+    they are told is in its dialect."""
+    allow_default_keys: tuple[str, ...] = ()
+    """Names of realms whose clients may keep a secret that stands in a manual, although the issuer is not on loopback.
+    From the environment separated by commas."""
     max_token_lifetime: int = 86_400
     """No access token lives longer, in seconds; retired keys and revocations are kept by it. Do not lower it while
     longer-lived tokens are alive."""
@@ -93,7 +99,7 @@ _LONGEST_TRANSACTION_IN: Final = 86_400
 _REFERENCE: Final = re.compile("(file|env):.+")
 """How a setting says where a secret is."""
 
-_LISTS: Final = frozenset({"allowed_hosts", "trusted_proxies"})
+_LISTS: Final = frozenset({"allow_default_keys", "allowed_hosts", "trusted_proxies"})
 """Settings that the environment separates by commas."""
 
 

@@ -12,15 +12,29 @@ from click.testing import CliRunner
 
 from jwtauth import errors, settings
 from jwtauth.cli.commands import root
+from jwtauth.dialects.registry import DIALECTS, NAMES
 from jwtauth.errors import OAuthError
 from jwtauth.settings import Settings
 from jwtauth.web import status
-from jwtauth.web.api import ENDPOINTS, PUBLICATIONS
-from jwtauth.web.pages import ROUTES
+from jwtauth.web.api import PUBLICATIONS
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text(encoding="utf-8")
 CODES = sorted({error.code for _, error in inspect.getmembers(errors, inspect.isclass) if hasattr(error, "code")})
+
+
+def paths(dialect: str) -> list[str]:
+    """Where a dialect is spoken to, by machines and by people."""
+    spoken = DIALECTS[dialect]
+    return [endpoint.path for endpoint in spoken.endpoints] + [page.path for page in spoken.pages]
+
+
+PATHS = paths("standard")
+
+
+def own_paths(dialect: str) -> list[str]:
+    """The paths that a dialect adds."""
+    return [path for path in paths(dialect) if path not in PATHS]
 
 
 def document(name: str) -> str:
@@ -44,9 +58,14 @@ class TestDocumentation:
         default = getattr(Settings(), name)
         assert (f"`{default}`" if default != () else "(none)") in row
 
-    @pytest.mark.parametrize("path", [*(entry.path for entry in (*ENDPOINTS, *PUBLICATIONS, *ROUTES)), status.PATH])
+    @pytest.mark.parametrize("path", [*PATHS, *(publication.path for publication in PUBLICATIONS), status.PATH])
     def test_names_every_endpoint_and_page(self, path: str) -> None:
         assert f"| `{path}` |" in document("endpoints.md")
+
+    @pytest.mark.parametrize(("dialect", "path"), [(name, path) for name in NAMES for path in own_paths(name)])
+    def test_names_every_path_of_a_dialect(self, dialect: str, path: str) -> None:
+        text = document(f"migrating/{dialect}.md")
+        assert any(spelt in text for spelt in (path, f"/oauth-server{path}", path.removeprefix("/oauth-server")))
 
     @pytest.mark.parametrize("code", CODES)
     def test_names_every_error_code(self, code: str) -> None:

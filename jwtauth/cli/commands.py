@@ -27,10 +27,12 @@ COMMANDS: Final = {
     "realm": LazyCommand("jwtauth.cli.realm:realm", "Realms: groups of clients with roles and lifetimes."),
     "client": LazyCommand("jwtauth.cli.client:client", "Clients: the applications that ask for tokens."),
     "user": LazyCommand("jwtauth.cli.user:user", "Users: the people who sign in."),
+    "import": LazyCommand("jwtauth.cli.import_:import_", "Move users and clients of another system in."),
     "token": LazyCommand("jwtauth.cli.token:token", "Look into tokens and revoke them."),
     "revoke": LazyCommand("jwtauth.cli.revoke:revoke", "Revoke many tokens at once, counted before."),
     "keys": LazyCommand("jwtauth.cli.keys:keys", "Signing keys and server secrets."),
-    "stats": LazyCommand("jwtauth.cli.stats:stats", "Count what is registered."),
+    "stats": LazyCommand("jwtauth.cli.stats:stats", "Count what is registered, and what of it is still in use."),
+    "doctor": LazyCommand("jwtauth.cli.doctor:doctor", "Say what is wrong or risky here, and what to change."),
 }
 
 

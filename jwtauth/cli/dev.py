@@ -12,12 +12,14 @@ import click
 from msgspec.structs import replace
 
 from jwtauth import settings
+from jwtauth.cli import sample
 from jwtauth.cli.printing import example
 from jwtauth.cli.running import with_store
 from jwtauth.cli.setup import BUILT_IN_REALM, default_audience, initialise
+from jwtauth.dialects.dialect import Sample
+from jwtauth.dialects.registry import DIALECTS
 from jwtauth.endpoints import token
 from jwtauth.endpoints.request import Request
-from jwtauth.errors import ConfigurationError
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.passwords import Passwords
 from jwtauth.protocol import client_auth, pkce, redirect_uris
@@ -43,6 +45,12 @@ SECRET: Final = "demo-secret"
 PUBLIC: Final = "demo-app"
 SUBJECT: Final = "u.demo"
 ROLES: Final = ("ROLE_USER", "ROLE_ADMIN")
+GRANT_TYPES: Final = (
+    GrantType.AUTHORIZATION_CODE,
+    GrantType.CLIENT_CREDENTIALS,
+    GrantType.PASSWORD,
+    GrantType.REFRESH_TOKEN,
+)
 DEFAULT_SCOPE: Final = ("read", "write")
 SCOPE: Final = (*DEFAULT_SCOPE, "openid", "profile", "email", "address", "phone", "offline_access")
 CODE_VERIFIER: Final = "demonstration-only-a-real-one-is-random-each-time"
@@ -75,10 +83,16 @@ PROFILE: Final = Profile(
 """Every standard claim; the domain and the telephone number are reserved for examples."""
 
 
-@click.command(epilog=example("jwtauth dev --port 9000"))
+@click.command(epilog=example("jwtauth dev --port 9000", "jwtauth dev --dialect onesait"))
 @click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True, help="The port to listen on.")
+@click.option(
+    "--dialect",
+    "dialect_name",
+    type=click.Choice(sorted(name for name, dialect in DIALECTS.items() if dialect.sample)),
+    help="Serve the sample data of this older system instead, as that system would.",
+)
 @click.pass_obj
-def dev(folder: Path, port: int) -> None:
+def dev(folder: Path, port: int, dialect_name: str | None) -> None:
     """Make keys, a database, a demo user and two demo clients in this folder; serve them on 127.0.0.1.
 
     Their passwords are public, so this listens on loopback only and `jwtauth serve` refuses the database.
@@ -90,24 +104,29 @@ def dev(folder: Path, port: int) -> None:
         workers=1,
         issuer=f"http://127.0.0.1:{port}",
         explain_errors=True,
+        default_realm=dialect_name,
     )
     now = int(time.time())
     initialise(source, now=now)
-    with_store(source, partial(_seed, source=source, now=now))
-    server.run_here(source, partial(_announce, source))
+    dialect = DIALECTS[dialect_name] if dialect_name else None
+    if dialect is None or dialect.sample is None:
+        with_store(source, partial(_seed, source=source, now=now))
+        server.run_here(source, partial(_announce, source))
+        return
+    with_store(source, partial(sample.seed, dialect=dialect, sample=dialect.sample, source=source, now=now))
+    server.run_here(source, partial(_announce_sample, source, dialect.name, dialect.sample))
 
 
 async def _seed(store: Store, *, source: Source, now: int) -> None:
     """Add the demonstration's accounts, or what an earlier version or another port left out of them.
 
     Raises:
-        ConfigurationError: the folder holds accounts that are not for demonstration.
+        ConfigurationError: the folder holds other accounts.
     """
     administration = store.administration
     clients = await administration.clients()
     users = await administration.users()
-    if not (all(client.is_demo for client in clients) and all(user.is_demo for user in users)):
-        raise ConfigurationError("this folder's database is in real use; run `jwtauth dev` in an empty folder")
+    sample.require_own(clients, users, names=(CONFIDENTIAL, PUBLIC, USERNAME))
     realm = next(realm for realm in await administration.realms() if realm.name == BUILT_IN_REALM)
     audience = default_audience(source, realm.name)
     if not realm.roles or realm.audience != audience:
@@ -127,7 +146,7 @@ def _clients(realm: Realm, url: str, *, now: int) -> tuple[Client, Client]:
         realm=realm,
         name="Demonstration service",
         secrets=(ClientSecret(kind=SecretKind.GENERATED, digest=client_auth.digest(SECRET), created_at=now),),
-        grant_types=tuple(GrantType),
+        grant_types=GRANT_TYPES,
         scope=SCOPE,
         default_scope=DEFAULT_SCOPE,
         redirect_uris=(front_page,),
@@ -213,6 +232,15 @@ async def _announce(source: Source, issuer: Issuer) -> None:
     _print(commands(url))
     click.echo("Or sign in with a browser, as people do:\n")
     _print(browser_steps(url))
+
+
+async def _announce_sample(source: Source, name: str, data: Sample, _: Issuer) -> None:
+    """Print commands to try with the sample data of another system."""
+    url = source.settings.issuer
+    click.echo(f"jwtauth runs at {url} with the sample data of {name} (stop it with Ctrl-C).")
+    click.echo("Demonstration only: all passwords here are public.\n")
+    click.echo("Try these in another terminal, in this order:\n")
+    _print(data.commands(url))
 
 
 def _print(steps: Sequence[tuple[str, str]]) -> None:

@@ -20,7 +20,7 @@ from jwtauth.endpoints.outcomes import (
     Problem,
     SessionRow,
 )
-from jwtauth.endpoints.visit import Visit, digest, form, standing
+from jwtauth.endpoints.visit import Visit, account_holder, digest, form
 from jwtauth.errors import Overloaded, TooManyAttempts
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
@@ -42,7 +42,7 @@ class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
 async def show(issuer: Issuer, visit: Visit) -> Outcome:
     """The page, or the way to the sign-in page."""
     now = issuer.begin()
-    person = await standing(issuer, visit, now=now)
+    person = await account_holder(issuer, visit, now=now)
     if person is None:
         return Outcome(then=GoOn(path="/login"))
     return Outcome(then=await _page(issuer, visit, person, now=now))
@@ -51,7 +51,7 @@ async def show(issuer: Issuer, visit: Visit) -> Outcome:
 async def change(issuer: Issuer, visit: Visit) -> Outcome:
     """One of the page's forms was sent; which one says the field `action`."""
     now = issuer.begin()
-    person = await standing(issuer, visit, now=now)
+    person = await account_holder(issuer, visit, now=now)
     if person is None:
         return Outcome(then=GoOn(path="/login"))
     if not visit.is_our_form(issuer, person):

@@ -1,29 +1,17 @@
 """Answers to authorization requests, on their way through the browser."""
 
-from jwtauth.endpoints.outcomes import ErrorPage, Fault, FormPostPage, Outcome, Redirect
+from jwtauth.endpoints.outcomes import Carry, ErrorPage, Fault, Outcome
 from jwtauth.errors import OAuthError, Unanswerable
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
-from jwtauth.protocol import authorization, redirect_uris
-from jwtauth.protocol.authorization import Addressee, Answer, ResponseMode
+from jwtauth.protocol import authorization
+from jwtauth.protocol.authorization import Addressee, Answer
 from jwtauth.protocol.records import Client
 
 
-def carried(answer: Answer, client: Client, ui_locales: tuple[str, ...]) -> Outcome:
-    """The answer in its mode: in the query, in the fragment, or as a form that posts itself."""
-    match answer.mode:
-        case ResponseMode.QUERY:
-            return Outcome(then=Redirect(url=redirect_uris.with_parameters(answer.redirect_uri, answer.parameters)))
-        case ResponseMode.FRAGMENT:
-            return Outcome(then=Redirect(url=redirect_uris.with_fragment(answer.redirect_uri, answer.parameters)))
-        case ResponseMode.FORM_POST:
-            page = FormPostPage(
-                redirect_uri=answer.redirect_uri,
-                parameters=answer.parameters,
-                client_name=shown_name(client),
-                ui_locales=ui_locales,
-            )
-            return Outcome(then=page)
+def carried(answer: Answer, client: Client, ui_locales: tuple[str, ...], *, scope: tuple[str, ...] = ()) -> Outcome:
+    """The answer on its way back to the client."""
+    return Outcome(then=Carry(answer=answer, client_name=shown_name(client), scope=scope, ui_locales=ui_locales))
 
 
 def refused(

@@ -35,7 +35,7 @@ async def answer(issuer: Issuer, visit: Visit) -> Outcome:
     hint = issuer.id_token_hint(parameters.one(sent, "id_token_hint"), now=now)
     try:
         request = authorization.decide(
-            sent, client, to, repeated=repeated, hint_subject=hint.sub if hint is not None else None
+            sent, client, to, repeated=repeated, hint_subject=hint.sub if hint is not None else None, now=now
         )
     except OAuthError as error:
         return answers.refused(issuer, error, client, to, authorization.ui_locales(sent))

@@ -18,8 +18,18 @@ TELL_WITHIN: Final = 3.0
 """For so many seconds a logout waits until the clients were told; those that take longer are told later."""
 
 
-async def start(issuer: Issuer, visit: Visit, user: User, current: Session | None, *, now: int) -> str:
-    """Sign a person in whose password was right; returns what the new cookie holds (SECURITY B-02).
+async def start(
+    issuer: Issuer, visit: Visit, user: User, current: Session | None, *, upstream_realm: str | None = None, now: int
+) -> str:
+    """Sign a person in who has proven who it is; returns what the new cookie holds (SECURITY B-02).
+
+    Args:
+        issuer: the service.
+        visit: what the browser sent.
+        user: who it is.
+        current: the browser's session, live or not.
+        upstream_realm: the realm whose upstream said so; None where a password was right.
+        now: seconds since the epoch.
 
     Raises:
         Overloaded: the account was changed while the password was being checked.
@@ -32,6 +42,7 @@ async def start(issuer: Issuer, visit: Visit, user: User, current: Session | Non
         digest=session_digest(cookie),
         sid=issuer.random_name(),
         user_agent=visit.user_agent,
+        upstream_realm=upstream_realm,
         idle_in=settings.session_idle_in,
         longest_in=settings.session_in,
         now=now,
@@ -44,6 +55,7 @@ async def start(issuer: Issuer, visit: Visit, user: User, current: Session | Non
                 digest=session_digest(cookie),
                 user_epoch=user.epoch,
                 auth_time=now,
+                upstream_realm=upstream_realm,
                 expires_at=verdict.expires_at,
                 now=now,
             )

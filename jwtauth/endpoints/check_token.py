@@ -1,6 +1,7 @@
 """Spring Security's way of asking about a token: dead ones are a refusal, not an answer."""
 
 from jwtauth.endpoints import authenticate
+from jwtauth.endpoints.introspect import person_of
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidToken
 from jwtauth.issuer.issuer import Issuer
@@ -25,7 +26,8 @@ async def answer(issuer: Issuer, request: Request) -> CheckedToken:
     except InvalidToken as error:
         raise check_token.refusal(error, caller) from None
     owner = await issuer.store.directory.client(found.client_id)
-    active = introspection.decide(found, owner, caller)
+    person = await person_of(issuer, found) if introspection.is_of_parent(owner, caller) else None
+    active = introspection.decide(found, owner, caller, person)
     if isinstance(active, Inactive):
         raise InvalidToken("Token was not recognised")
     return check_token.answer(active)

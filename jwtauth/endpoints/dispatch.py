@@ -11,7 +11,7 @@ from jwtauth.endpoints.visit import Visit, standing
 from jwtauth.errors import OAuthError, Overloaded, Unanswerable
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
-from jwtauth.protocol import authorization, authorization_code, interaction, permissions, scopes
+from jwtauth.protocol import authorization, authorization_code, interaction, legacy, permissions, scopes
 from jwtauth.protocol.authorization import AuthorizationRequest, ResponseType
 from jwtauth.protocol.interaction import AskConsent, Issue, SignIn, Standing, Transaction
 from jwtauth.protocol.records import Client, Consent, Grant, Pointer
@@ -56,7 +56,7 @@ async def decide(
     client = await issuer.store.directory.client(request.client_id)
     try:
         for _ in range(ATTEMPTS):
-            client = authorization.check_still_allowed(request, client)
+            client = authorization.check_still_allowed(request, client, now=now)
             step = await _decide(issuer, visit, transaction, request, client, allowed_by=allowed_by, now=now)
             if step is not None:
                 return step
@@ -129,7 +129,8 @@ async def _finish(
     issuer.tell(Event(name="grant.started", at=now, client_id=client.client_id, uid=person.user.id, grant_id=grant.id))
     if request.response_type is ResponseType.CODE:
         return _with_code(issuer, request, client, grant)
-    permission = permissions.of_grant(client, person.user, grant, scope=grant.scope, granted=grant.resources)
+    issuer.legacy_use.count(client, legacy.IMPLICIT)
+    permission = permissions.of_grant(client, person.user, grant, scope=grant.scope, granted=grant.resources, now=now)
     answer = {
         "access_token": issuer.mint(permission, grant.position, now=now),
         "token_type": "Bearer",
@@ -168,7 +169,7 @@ def _with_code(issuer: Issuer, request: AuthorizationRequest, client: Client, gr
 
 def _granted(issuer: Issuer, request: AuthorizationRequest, client: Client, answer: dict[str, str]) -> Outcome:
     carried = authorization.granted(request.addressee, issuer.settings.issuer, answer)
-    return answers.carried(carried, client, request.ui_locales)
+    return answers.carried(carried, client, request.ui_locales, scope=request.scope)
 
 
 def _digest(transaction: Transaction) -> bytes:

@@ -5,7 +5,9 @@ from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidToken
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.protocol import introspection, parameters
+from jwtauth.protocol.claims import AccessToken
 from jwtauth.protocol.introspection import Active, Inactive
+from jwtauth.protocol.records import User
 
 
 async def answer(issuer: Issuer, request: Request) -> Active | Inactive:
@@ -24,4 +26,10 @@ async def answer(issuer: Issuer, request: Request) -> Active | Inactive:
     except InvalidToken:
         return introspection.INACTIVE
     owner = await issuer.store.directory.client(found.client_id)
-    return introspection.decide(found, owner, caller)
+    person = await person_of(issuer, found) if introspection.is_of_parent(owner, caller) else None
+    return introspection.decide(found, owner, caller, person)
+
+
+async def person_of(issuer: Issuer, token: AccessToken) -> User | None:
+    """Whose token it is: where it is of the realm above the caller's, only the person's roles below count."""
+    return await issuer.store.directory.user(token.uid) if isinstance(token.uid, int) else None

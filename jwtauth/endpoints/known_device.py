@@ -9,7 +9,7 @@ from jwtauth.protocol.records import User
 
 
 class Device(Struct, frozen=True, kw_only=True):
-    """What the sealed cookie says; only a right password ever earns one."""
+    """What the sealed cookie says; only signing in ever earns one."""
 
     id: str
     sub: str

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from jwtauth.protocol.authorization import Answer
+
 
 class Problem(StrEnum):
     """Why a form is shown again."""
@@ -17,6 +19,12 @@ class Problem(StrEnum):
     """The application means somebody else than the person signed in here."""
     TOO_MANY_ATTEMPTS = "too_many_attempts"
     OVERLOADED = "overloaded"
+    UPSTREAM_DENIED = "upstream_denied"
+    """The person, or the other service, said no to signing in there."""
+    UPSTREAM_FAILED = "upstream_failed"
+    """The other service did not answer, or not as it should, or it took too long."""
+    UPSTREAM_UNKNOWN = "upstream_unknown"
+    """Who signed in there may not use anything here: unknown, disabled and no member are not told apart."""
     WRONG_CURRENT_PASSWORD = "wrong_current_password"
     PASSWORDS_DIFFER = "passwords_differ"
     PASSWORD_TOO_SHORT = "password_too_short"
@@ -37,6 +45,8 @@ class Fault(StrEnum):
     FOREIGN_FORM = "foreign_form"
     """The form came from another site, or is older than the cookie."""
     NOT_FOUND = "not_found"
+    SWITCHED_OFF = "switched_off"
+    """The path was for older applications, whose time is over."""
     WRONG_METHOD = "wrong_method"
     TOO_LARGE = "too_large"
     OVERLOADED = "overloaded"
@@ -64,7 +74,7 @@ class Form(Struct, frozen=True, kw_only=True):
 
 class SignInPage(Struct, frozen=True, kw_only=True):
     """Fields `username`, `password`; posted to /login. With a client also a button `cancel`, and where the username is
-    known a button `switch` for another account."""
+    known a button `switch` for another account. With an upstream a second form, posted to /login/upstream."""
 
     form: Form
     client_name: str | None = None
@@ -73,6 +83,10 @@ class SignInPage(Struct, frozen=True, kw_only=True):
     """To be filled in already."""
     is_username_known: bool = False
     """Whether the person has signed in here before and only proves it again (prompt=login, max_age)."""
+    upstream_name: str | None = None
+    """The other service at which people of the realm may sign in, if there is one."""
+    is_demo: bool = False
+    """Whether the application is for demonstration only: a page may then say which account there is."""
     problem: Problem | None = None
     retry_after_in: int = 0
     """With TOO_MANY_ATTEMPTS: seconds to wait."""
@@ -100,6 +114,8 @@ class FinishedPage(Struct, frozen=True, kw_only=True):
     """This sign-in was finished before; going back to it does nothing."""
 
     client_name: str
+    username: str | None = None
+    """Who is signed in, where a page greets the person."""
     ui_locales: tuple[str, ...] = ()
 
 
@@ -184,6 +200,16 @@ class Redirect(Struct, frozen=True, kw_only=True):
     url: str
 
 
+class Carry(Struct, frozen=True, kw_only=True):
+    """Carry an answer back to the client, in the way that its realm's dialect has."""
+
+    answer: Answer
+    client_name: str
+    scope: tuple[str, ...] = ()
+    """What was granted."""
+    ui_locales: tuple[str, ...] = ()
+
+
 class GoOn(Struct, frozen=True, kw_only=True):
     """Go to a page of this issuer: its path, with a query if need be."""
 
@@ -198,7 +224,7 @@ Page = (
 class Outcome(Struct, frozen=True, kw_only=True):
     """A page or a way to go, and what becomes of the session cookie."""
 
-    then: Page | Redirect | GoOn
+    then: Page | Redirect | Carry | GoOn
     session: str | None = None
     """A new session's secret for the cookie; empty deletes the cookie; None leaves it alone."""
     device: str | None = None

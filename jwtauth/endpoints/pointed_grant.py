@@ -15,6 +15,13 @@ async def load(issuer: Issuer, pointer: Pointer) -> tuple[Grant | None, User | N
     return grant, user, session
 
 
+async def owner(issuer: Issuer, grant: Grant | None, client: Client) -> Client:
+    """The client that a grant was given to: mostly the one that asks."""
+    if grant is None or grant.client_id == client.id:
+        return client
+    return await issuer.store.directory.client_numbered(grant.client_id) or client
+
+
 async def end_reused(issuer: Issuer, grant: Grant, client: Client, reason: str, *, now: int) -> None:
     """Somebody used a code or a refresh token that had been used: the grant ends, whoever of the two is the thief."""
     if await issuer.store.grants.end(grant.id, now=now):

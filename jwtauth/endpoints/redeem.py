@@ -22,7 +22,8 @@ async def tokens(
     if pointer is None:
         raise InvalidGrant(authorization_code.REFUSED)
     grant, user, session = await pointed_grant.load(issuer, pointer)
-    verdict = authorization_code.decide(request, client, grant, user, session, now=now)
+    owner = await pointed_grant.owner(issuer, grant, client)
+    verdict = authorization_code.decide(request, client, grant, user, session, owner=owner, now=now)
     assert grant is not None  # a missing grant was refused
     assert user is not None
     match verdict:
@@ -30,13 +31,13 @@ async def tokens(
             redeemed = await issuer.store.grants.redeem(grant.id, expires_at=verdict.expires_at, now=now)
             if redeemed is None:
                 return None
-            issuer.tell(Event(name="code.redeemed", at=now, client_id=client.client_id, grant_id=grant.id))
+            issuer.tell(Event(name="code.redeemed", at=now, client_id=owner.client_id, grant_id=grant.id))
             successor = Pointer(grant_id=grant.id, generation=0, secret_number=grant.secret_number)
             answer = token_answer.make(
                 issuer, verdict.permission, grant.position, successor if verdict.has_refresh_token else None, now=now
             )
             return token_answer.with_id_token(
-                issuer, answer, verdict.permission, redeemed, client, user, session, now=now
+                issuer, answer, verdict.permission, redeemed, owner, user, session, now=now
             )
         case EndGrant():
             await pointed_grant.end_reused(issuer, grant, client, "code redeemed twice", now=now)

@@ -6,7 +6,7 @@ from jwtauth.endpoints import pointed_grant, token_answer
 from jwtauth.endpoints.token_answer import TokenAnswer
 from jwtauth.errors import InvalidGrant, Overloaded
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.protocol import refresh_token, sessions
+from jwtauth.protocol import legacy, refresh_token, sessions
 from jwtauth.protocol.records import Client, Pointer, Session
 from jwtauth.protocol.refresh_token import EndGrant, KeepToken, RetrySuccessor, Rotate
 
@@ -22,7 +22,8 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
         raise InvalidGrant(refresh_token.REFUSED)
     grants = issuer.store.grants
     grant, user, session = await pointed_grant.load(issuer, pointer)
-    verdict = refresh_token.decide(request, client, grant, pointer, user, session, now=now)
+    owner = await pointed_grant.owner(issuer, grant, client)
+    verdict = refresh_token.decide(request, client, grant, pointer, user, session, owner=owner, now=now)
     assert grant is not None  # a missing grant was refused
     assert user is not None
     match verdict:
@@ -44,13 +45,14 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
             successor = Pointer(grant_id=grant.id, generation=grant.generation, secret_number=grant.secret_number)
         case KeepToken(permission=permission):
             position, successor = grant.position, pointer
+            issuer.legacy_use.count(owner, legacy.REUSABLE)
         case EndGrant():
             await pointed_grant.end_reused(issuer, grant, client, "refresh token reused", now=now)
             raise InvalidGrant(refresh_token.REFUSED)
     answer = token_answer.make(issuer, permission, position, successor, now=now)
-    if session is not None and not sessions.is_offline(grant, client):
+    if session is not None and not sessions.is_offline(grant, owner):
         await _prolong(issuer, session, now=now)
-    return token_answer.with_id_token(issuer, answer, permission, grant, client, user, session, now=now)
+    return token_answer.with_id_token(issuer, answer, permission, grant, owner, user, session, now=now)
 
 
 async def _prolong(issuer: Issuer, session: Session, *, now: int) -> None:

@@ -12,6 +12,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """The form, read as OAuth reads it."""
     query: Parameters = {}
     """The query string, read alike; only endpoints that say so take parameters from it."""
+    had_query: bool = False
+    """Whether some of the parameters came in the query."""
     authorization: tuple[str, ...] = ()
     """Every Authorization header, as sent."""
     address: str = ""

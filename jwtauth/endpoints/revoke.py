@@ -1,6 +1,6 @@
 """Token revocation: the owner of a token ends it, and its grant with it (RFC 7009)."""
 
-from jwtauth.endpoints import authenticate
+from jwtauth.endpoints import authenticate, pointed_grant
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidToken
 from jwtauth.issuer.issuer import Issuer
@@ -23,26 +23,36 @@ async def answer(issuer: Issuer, request: Request) -> None:
     now = issuer.begin()
     client = await authenticate.client(issuer, request, now=now)
     token = parameters.required(request.parameters, "token", expected="the token to revoke")
+    await revoke(issuer, token, client, now=now)
+
+
+async def revoke(issuer: Issuer, token: str, client: Client, *, now: int) -> bool:
+    """Revoke a token for a client that has proven who it is; whether that changed anything."""
     match await _decide(issuer, token, client, now=now):
         case EndGrant(grant_id):
             if await issuer.store.grants.end(grant_id, now=now):
                 _tell(issuer, "grant.ended", client, grant_id, now=now)
+                return True
         case DenyPosition(position):
             if await issuer.store.positions.deny(position, now=now):
                 _tell(issuer, "token.revoked", client, None, now=now)
+                return True
         case Nothing():
-            return
+            return False
+    return False
 
 
 async def _decide(issuer: Issuer, token: str, client: Client, *, now: int) -> EndGrant | DenyPosition | Nothing:
     pointer = issuer.sealer.read_refresh_token(token)
     if pointer is not None:
-        return revocation.decide_refresh_token(await issuer.store.grants.get(pointer.grant_id), client)
+        grant = await issuer.store.grants.get(pointer.grant_id)
+        return revocation.decide_refresh_token(grant, client, await pointed_grant.owner(issuer, grant, client))
     try:
         found, position = issuer.access_tokens.read(token, now=now)  # one that has expired still names its grant
     except InvalidToken:
         return Nothing()
-    return revocation.decide_access_token(found, position, client)
+    owner = await issuer.store.directory.client(found.client_id)
+    return revocation.decide_access_token(found, position, client, owner)
 
 
 def _tell(issuer: Issuer, name: str, client: Client, grant_id: int | None, *, now: int) -> None:

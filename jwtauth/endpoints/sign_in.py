@@ -5,17 +5,18 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from jwtauth.endpoints import answers, browser_session, dispatch, known_device
+from jwtauth.endpoints import answers, browser_session, dispatch, known_device, rehash
 from jwtauth.endpoints.dispatch import Asking
 from jwtauth.endpoints.outcomes import ConsentPage, ErrorPage, Fault, GoOn, Outcome, Problem, SignInPage
-from jwtauth.endpoints.visit import Visit, begun, digest, form, login_path, standing, unseal
+from jwtauth.endpoints.visit import Visit, account_holder, begun, digest, form, login_path, unseal
 from jwtauth.errors import AccessDenied, OAuthError, Overloaded, TooManyAttempts, Unanswerable
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
-from jwtauth.protocol import authorization, interaction, password, redirect_uris
+from jwtauth.protocol import authorization, interaction, password, redirect_uris, upstream_sign_in
 from jwtauth.protocol.authorization import AuthorizationRequest
 from jwtauth.protocol.interaction import AskConsent, SignIn, Transaction
-from jwtauth.protocol.records import Client, User
+from jwtauth.protocol.records import Client, Realm, User
+from jwtauth.protocol.upstream import Upstream
 
 
 async def show(issuer: Issuer, visit: Visit) -> Outcome:
@@ -23,7 +24,7 @@ async def show(issuer: Issuer, visit: Visit) -> Outcome:
     now = issuer.begin()
     if not any(name == "transaction" for name, _ in visit.query):
         return await _to_account(issuer, visit, now=now)
-    return await _within(issuer, visit, visit.asked("transaction"), _show, now=now)
+    return await within(issuer, visit, unseal(issuer, visit.asked("transaction")), _show, now=now)
 
 
 async def sign_in(issuer: Issuer, visit: Visit) -> Outcome:
@@ -31,7 +32,7 @@ async def sign_in(issuer: Issuer, visit: Visit) -> Outcome:
     now = issuer.begin()
     if not visit.is_our_form(issuer):
         return Outcome(then=ErrorPage(fault=Fault.OTHER_BROWSER if visit.is_new else Fault.FOREIGN_FORM))
-    return await _within(issuer, visit, visit.field("transaction"), _sign_in, now=now)
+    return await within(issuer, visit, unseal(issuer, visit.field("transaction")), _sign_in, now=now)
 
 
 async def consent(issuer: Issuer, visit: Visit) -> Outcome:
@@ -39,15 +40,14 @@ async def consent(issuer: Issuer, visit: Visit) -> Outcome:
     now = issuer.begin()
     if not visit.is_our_form(issuer):
         return Outcome(then=ErrorPage(fault=Fault.FOREIGN_FORM))
-    return await _within(issuer, visit, visit.field("transaction"), _consent, now=now)
+    return await within(issuer, visit, unseal(issuer, visit.field("transaction")), _consent, now=now)
 
 
 Step = Callable[..., Awaitable[Outcome]]
 
 
-async def _within(issuer: Issuer, visit: Visit, sealed: str, step: Step, *, now: int) -> Outcome:
+async def within(issuer: Issuer, visit: Visit, transaction: Transaction | None, step: Step, *, now: int) -> Outcome:
     """Take a step in a transaction, if it is ours, this browser's, and not over (SECURITY B-07, Z-14)."""
-    transaction = unseal(issuer, sealed)
     if transaction is None:
         return Outcome(then=ErrorPage(fault=Fault.BAD_REQUEST))
     request = transaction.request
@@ -56,6 +56,18 @@ async def _within(issuer: Issuer, visit: Visit, sealed: str, step: Step, *, now:
     if interaction.is_over(transaction, lives_in=issuer.settings.transaction_in, now=now):
         return await _begin_anew(issuer, visit, request, Fault.EXPIRED, now=now)
     return await step(issuer, visit, transaction, now=now)
+
+
+async def client_of(issuer: Issuer, transaction: Transaction) -> Client | None:
+    """The client that began a transaction, if it is one of a client that is still there."""
+    return await issuer.store.directory.client(transaction.request.client_id) if transaction.request else None
+
+
+def realm_of(issuer: Issuer, transaction: Transaction, client: Client | None) -> Realm | None:
+    """The realm in which a transaction is: the client's or, on the way to the account page, the default one."""
+    if transaction.request is None:
+        return issuer.store.directory.realms().get(issuer.settings.default_realm)
+    return client.realm if client is not None else None
 
 
 async def _begin_anew(
@@ -67,7 +79,7 @@ async def _begin_anew(
 
 
 async def _to_account(issuer: Issuer, visit: Visit, transaction: Transaction | None = None, *, now: int) -> Outcome:
-    if await standing(issuer, visit, now=now) is not None:
+    if await account_holder(issuer, visit, now=now) is not None:
         return Outcome(then=GoOn(path="/account"))
     if transaction is None:
         transaction = await begun(issuer, visit, None, now=now)
@@ -99,30 +111,30 @@ async def _sign_in(issuer: Issuer, visit: Visit, transaction: Transaction, *, no
         return _switch(issuer, visit, transaction, now=now)
     if request is not None and visit.field("cancel"):
         return await _decline(issuer, request, "the person did not want to sign in", now=now)
-    client = await issuer.store.directory.client(request.client_id) if request else None
+    client, typed = await client_of(issuer, transaction), visit.field("username")
     try:
         user = await _proven(issuer, visit, client, now=now)
         if user is None:
-            return _refused(issuer, visit, transaction, Problem.WRONG_PASSWORD, now=now)
+            return refused(issuer, transaction, Problem.WRONG_PASSWORD, typed=typed, now=now)
         current = await browser_session.held(issuer, visit)
         cookie = await browser_session.start(issuer, visit, user, current, now=now)
     except TooManyAttempts as problem:
         wait_in = problem.retry_after_in
-        return _refused(issuer, visit, transaction, Problem.TOO_MANY_ATTEMPTS, wait_in=wait_in, now=now)
+        return refused(issuer, transaction, Problem.TOO_MANY_ATTEMPTS, typed=typed, wait_in=wait_in, now=now)
     except Overloaded as problem:
         wait_in = problem.retry_after_in
-        return _refused(issuer, visit, transaction, Problem.OVERLOADED, wait_in=wait_in, now=now)
+        return refused(issuer, transaction, Problem.OVERLOADED, typed=typed, wait_in=wait_in, now=now)
     path = "/account" if request is None else login_path(issuer, transaction, now=now)
     device = known_device.cookie(issuer, visit, user, now=now)
     return Outcome(then=GoOn(path=path), session=cookie, device=device)
 
 
-def _refused(
-    issuer: Issuer, visit: Visit, transaction: Transaction, problem: Problem, *, wait_in: int = 0, now: int
+def refused(
+    issuer: Issuer, transaction: Transaction, problem: Problem, *, typed: str = "", wait_in: int = 0, now: int
 ) -> Outcome:
     """The sign-in page again, by GET: no form stands in the browser's history to be sent once more."""
-    typed = visit.field("username")[: password.MAX_USERNAME_LENGTH]
-    again = replace(transaction, problem=problem.value, username=typed, retry_at=now + wait_in)
+    username = typed[: password.MAX_USERNAME_LENGTH]
+    again = replace(transaction, problem=problem.value, username=username, retry_at=now + wait_in)
     return Outcome(then=GoOn(path=login_path(issuer, again, now=now)))
 
 
@@ -135,6 +147,7 @@ async def _proven(issuer: Issuer, visit: Visit, client: Client | None, *, now: i
     check = partial(issuer.passwords.verify, password.hash_to_check(None, user), sent)  # members or not: asked later
     account = known_device.account(issuer, visit, username, user)
     if await issuer.throttle.guess(account, check, address=visit.address, now=now):
+        await rehash.password(issuer, user, sent)
         return user
     reason = "unknown username" if user is None else "disabled" if user.disabled_at is not None else "wrong password"
     client_id, uid = client.client_id if client else None, user.id if user else None
@@ -145,7 +158,7 @@ async def _proven(issuer: Issuer, visit: Visit, client: Client | None, *, now: i
 async def _decline(issuer: Issuer, request: AuthorizationRequest, why: str, *, now: int) -> Outcome:
     client = await issuer.store.directory.client(request.client_id)
     try:
-        client = authorization.check_still_allowed(request, client)
+        client = authorization.check_still_allowed(request, client, now=now)
     except Unanswerable as problem:
         return answers.unanswerable(issuer, problem, client, request.ui_locales)
     except OAuthError as error:
@@ -185,9 +198,12 @@ def _sign_in_page(
 ) -> SignInPage:
     request = transaction.request
     afresh = replace(transaction, problem="", username="", retry_at=0)
+    upstream = upstream_sign_in.upstream_of(realm_of(issuer, transaction, client))
     return SignInPage(
-        form=form(issuer, visit, afresh, targets=_targets(request), now=now),
+        form=form(issuer, visit, afresh, targets=_targets(request, upstream), now=now),
         client_name=answers.shown_name(client) if client else None,
+        upstream_name=upstream.name if upstream else None,
+        is_demo=client is not None and client.is_demo,
         username=transaction.username or (request.login_hint if request else ""),
         problem=Problem(transaction.problem) if transaction.problem else None,
         retry_after_in=max(0, transaction.retry_at - now),
@@ -215,5 +231,9 @@ def _consent_page(
     return Outcome(then=page)
 
 
-def _targets(request: AuthorizationRequest | None) -> tuple[str, ...]:
-    return () if request is None else redirect_uris.csp_sources(request.addressee.redirect_uri)
+def _targets(request: AuthorizationRequest | None, upstream: Upstream | None = None) -> tuple[str, ...]:
+    """Where the forms of a page lead: back to the application, or to the upstream."""
+    there = upstream.user_authorization_uri if upstream is not None else None
+    back = request.addressee.redirect_uri if request is not None else None
+    sources = [source for uri in (back, there) if uri is not None for source in redirect_uris.csp_sources(uri)]
+    return tuple(dict.fromkeys(sources))

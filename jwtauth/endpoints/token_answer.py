@@ -48,9 +48,8 @@ def with_id_token(
     """The answer with an ID token, if the person signed in here and the client asked for one (OpenID Core 3.1.3.3)."""
     if OPENID not in permission.scope or grant.auth_time is None:
         return answer
-    sid = session.sid if session is not None else None
     claims = id_token.make(
-        grant, client, user, issuer=issuer.settings.issuer, sid=sid, access_token=answer.access_token, now=now
+        grant, client, user, session, issuer=issuer.settings.issuer, access_token=answer.access_token, now=now
     )
     signed = issuer.sign(claims, algorithm=client.id_token_algorithm, typ=id_token.TYPE, now=now)
     return replace(answer, id_token=signed)

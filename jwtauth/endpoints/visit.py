@@ -94,6 +94,12 @@ async def standing(issuer: Issuer, visit: Visit, *, now: int) -> Standing | None
     return Standing(user=user, session=session, cookie=digest(visit.session))
 
 
+async def account_holder(issuer: Issuer, visit: Visit, *, now: int) -> Standing | None:
+    """Who is signed in with this browser, well enough for the account page."""
+    person = await standing(issuer, visit, now=now)
+    return person if person is not None and sessions.opens_account(person.session, person.user) else None
+
+
 async def begun(issuer: Issuer, visit: Visit, request: AuthorizationRequest | None, *, now: int) -> Transaction:
     """A transaction that begins now with this browser; without a request it is a visit to the account page."""
     person = await standing(issuer, visit, now=now)

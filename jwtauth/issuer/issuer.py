@@ -10,9 +10,12 @@ import msgspec
 
 from jwtauth.errors import ConfigurationError, InvalidToken
 from jwtauth.issuer.access_tokens import AccessTokens
+from jwtauth.issuer.legacy_use import LegacyUse
 from jwtauth.issuer.machine_positions import MachinePositions
+from jwtauth.issuer.proven_clients import ProvenClients
 from jwtauth.issuer.status_lists import StatusLists
 from jwtauth.issuer.throttle import Throttle
+from jwtauth.issuer.upstreams import Upstreams
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.keyring import RELOAD_IN, Keyring
 from jwtauth.keyring.sealer import Sealer
@@ -72,7 +75,10 @@ class Issuer:
         self.sealer = self._read_secrets()
         self.access_tokens = AccessTokens(settings.issuer, store, self.keyring)
         self.throttle = Throttle(store.attempts)
+        self.proven_clients = ProvenClients()
+        self.legacy_use = LegacyUse(store.legacy_uses)
         self.outside = Outside()
+        self.upstreams = Upstreams(self.outside)
         self.machine_positions = MachinePositions(store.positions)
         self.status_lists = StatusLists(
             settings.issuer,

@@ -1,6 +1,7 @@
-"""Calls that the service makes: logout tokens posted to clients.
+"""Calls that the service makes: logout tokens posted to clients, and questions to a realm's upstream.
 
-`http` is the server's only HTTP client, and every bound on a call stands there; `backchannel_logout` says what is
-posted and which answer counts. What a logout token says and how often it is tried is decided in `jwtauth.protocol`;
-who is told and when, in `jwtauth.endpoints.tell_logouts`. The verifier fetches keys on its own: it runs elsewhere.
+`http` is the server's only HTTP client, and every bound on a call stands there; `backchannel_logout` and `upstream` say
+what is sent and which answer counts. What a logout token says and how often it is tried, and what an upstream's answer
+proves, is decided in `jwtauth.protocol`; who is told and when, in `jwtauth.endpoints.tell_logouts`; how many calls an
+upstream gets at once, in `jwtauth.issuer.upstreams`. The verifier fetches keys on its own: it runs elsewhere.
 """

@@ -30,6 +30,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     """What was answered, whatever its status."""
 
     status: int
+    media_type: str = ""
+    """In lower case and without parameters; empty where none was named."""
     body: bytes = b""
     """As sent: what is compressed against our wish stays so, and cannot swell in memory."""
 
@@ -59,21 +61,55 @@ class Outside:
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0),
         )
 
-    async def post_form(self, uri: str, form: Mapping[str, str], *, within: float, longest: int = MAX_LENGTH) -> Answer:
+    async def post_form(
+        self,
+        uri: str,
+        form: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        within: float,
+        longest: int = MAX_LENGTH,
+    ) -> Answer:
         """The answer to a form that is posted to a URI.
 
         Args:
             uri: https, or http on a literal loopback address; without user or password.
             form: sent as application/x-www-form-urlencoded.
+            headers: sent besides our own.
             within: seconds for all of it.
             longest: bytes of the body that are read; what follows is cut off, and with 0 none is waited for.
 
         Raises:
             NoAnswer: the URI is another, or nobody answered in time.
         """
+        return await self._ask("POST", uri, form, headers=headers, within=within, longest=longest)
+
+    async def get(
+        self, uri: str, *, headers: Mapping[str, str] | None = None, within: float, longest: int = MAX_LENGTH
+    ) -> Answer:
+        """What is at a URI; arguments, bounds and refusals are those of `post_form`.
+
+        Raises:
+            NoAnswer: the URI is another, or nobody answered in time.
+        """
+        return await self._ask("GET", uri, None, headers=headers, within=within, longest=longest)
+
+    async def _ask(
+        self,
+        method: str,
+        uri: str,
+        form: Mapping[str, str] | None,
+        *,
+        headers: Mapping[str, str] | None,
+        within: float,
+        longest: int,
+    ) -> Answer:
         try:
-            async with asyncio.timeout(within), self._client.stream("POST", _checked(uri), data=form) as response:
-                return Answer(status=response.status_code, body=await _read(response, longest))
+            call = self._client.stream(method, _checked(uri), data=form, headers=headers)
+            async with asyncio.timeout(within), call as response:
+                return Answer(
+                    status=response.status_code, media_type=_media_type(response), body=await _read(response, longest)
+                )
         except TimeoutError:
             raise NoAnswer(f"there was no answer within {within:g} seconds") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as problem:
@@ -102,6 +138,11 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _media_type(response: httpx.Response) -> str:
+    named: str = response.headers.get("content-type", "")
+    return named.partition(";")[0].strip().lower()
 
 
 async def _read(response: httpx.Response, longest: int) -> bytes:

@@ -21,7 +21,7 @@ from jwtauth.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
-from jwtauth.protocol import parameters, permissions, pkce, redirect_uris, requested_claims, resources, scopes
+from jwtauth.protocol import legacy, parameters, permissions, pkce, redirect_uris, requested_claims, resources, scopes
 from jwtauth.protocol.parameters import Parameters
 from jwtauth.protocol.records import Client, GrantType, RequestedClaims
 from jwtauth.protocol.userinfo import OPENID
@@ -132,6 +132,7 @@ def decide(
     *,
     repeated: Collection[str] = (),
     hint_subject: str | None = None,
+    now: int,
 ) -> AuthorizationRequest:
     """What a client asks for, if it may ask for it.
 
@@ -141,6 +142,7 @@ def decide(
         to: what `addressee` proved.
         repeated: names of parameters that were sent more than once.
         hint_subject: the `sub` of the id_token_hint, if it is an ID token of ours.
+        now: seconds since the epoch.
 
     Raises:
         OAuthError: it may not; the error is the client's to hear (RFC 6749 section 4.1.2.1).
@@ -148,7 +150,7 @@ def decide(
     if repeated:
         raise InvalidRequest(f"{parameters.shown(min(repeated))}: was sent more than once; send it once")
     _refuse_what_is_not_supported(sent)
-    response_type = _response_type(sent, client)
+    response_type = _response_type(sent, client, now=now)
     if parameters.one(sent, "response_mode") is not None and _mode(sent) not in MODES[response_type]:
         raise InvalidRequest(f"response_mode: expected one of {', '.join(MODES[response_type])}")
     scope = _scope(sent, client, response_type)
@@ -176,7 +178,7 @@ def decide(
     )
 
 
-def check_still_allowed(request: AuthorizationRequest, client: Client | None) -> Client:
+def check_still_allowed(request: AuthorizationRequest, client: Client | None, *, now: int) -> Client:
     """The client of a request that was let in earlier, if it could still be let in.
 
     Raises:
@@ -187,7 +189,7 @@ def check_still_allowed(request: AuthorizationRequest, client: Client | None) ->
     if client is None or not client.is_enabled:
         raise Unanswerable(f"client_id {request.client_id!r} is not registered any more")
     _redirect_uri(request.addressee.redirect_uri, client)
-    _check_response_type(request.response_type, client)
+    _check_response_type(request.response_type, client, now=now)
     if not {*request.scope} <= {*client.scope}:
         raise InvalidScope("scope: this client may no longer ask for all of it")
     resources.narrow(request.resources, allowed=client.resources)
@@ -212,6 +214,8 @@ def refused(to: Addressee, issuer: str, error: OAuthError) -> Answer:
 
 def _redirect_uri(sent: str | None, client: Client) -> str:
     if sent is None:
+        if client.default_redirect_uri is not None:
+            return client.default_redirect_uri
         if len(client.redirect_uris) != 1:
             raise Unanswerable("redirect_uri is missing", is_client_known=True)
         return client.redirect_uris[0]
@@ -244,16 +248,18 @@ def _refuse_what_is_not_supported(sent: Parameters) -> None:
         raise RegistrationNotSupported("registration: is not supported here")
 
 
-def _response_type(sent: Parameters, client: Client) -> ResponseType:
+def _response_type(sent: Parameters, client: Client, *, now: int) -> ResponseType:
     response_type = parameters.required(sent, "response_type", expected=ResponseType.CODE)
     if response_type not in tuple(ResponseType):
         raise UnsupportedResponseType(f"response_type: expected {ResponseType.CODE}")
-    return _check_response_type(ResponseType(response_type), client)
+    return _check_response_type(ResponseType(response_type), client, now=now)
 
 
-def _check_response_type(response_type: ResponseType, client: Client) -> ResponseType:
+def _check_response_type(response_type: ResponseType, client: Client, *, now: int) -> ResponseType:
     if response_type is ResponseType.TOKEN and not client.allows_implicit:
         raise UnsupportedResponseType(f"response_type: expected {ResponseType.CODE}")
+    if response_type is ResponseType.TOKEN:
+        legacy.check_open(client.realm, legacy.IMPLICIT, now=now)
     if response_type is ResponseType.CODE and GrantType.AUTHORIZATION_CODE not in client.grant_types:
         raise UnauthorizedClient("response_type: this client may not use authorization codes")
     return response_type

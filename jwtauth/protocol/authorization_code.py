@@ -67,7 +67,8 @@ def start(
         now: seconds since the epoch.
     """
     is_code = request.response_type is ResponseType.CODE
-    ends_at = now + max(client.realm.grant_in, permissions.access_token_in(client))
+    lives_in = permissions.access_token_in(client, GrantType.AUTHORIZATION_CODE)
+    ends_at = now + max(client.realm.grant_in, lives_in)
     return NewGrant(
         client_id=client.id,
         client_epoch=client.epoch,
@@ -76,7 +77,7 @@ def start(
         scope=request.scope,
         resources=request.resources,
         secret_number=secret_number,
-        expires_at=now + (LIVES_IN if is_code else permissions.access_token_in(client)),
+        expires_at=now + (LIVES_IN if is_code else lives_in),
         ends_at=ends_at,
         session_id=standing.session.id,
         auth_time=standing.session.auth_time,
@@ -91,9 +92,25 @@ def start(
 
 
 def decide(
-    request: Request, client: Client, grant: Grant | None, user: User | None, session: Session | None, *, now: int
+    request: Request,
+    client: Client,
+    grant: Grant | None,
+    user: User | None,
+    session: Session | None,
+    *,
+    owner: Client | None = None,
+    now: int,
 ) -> Redeem | EndGrant:
     """What a code is worth. The order is law: ended, then owner, and only then reuse.
+
+    Args:
+        request: what was sent.
+        client: who sent it, proven.
+        grant: what the code points to.
+        user: whose grant it is.
+        session: the browser session in which it was given.
+        owner: the client that the code was given to, where that is another one.
+        now: seconds since the epoch.
 
     Raises:
         InvalidGrant: unknown, ended, expired, or of another client, redirect_uri or code_verifier; nothing ends, and a
@@ -101,9 +118,11 @@ def decide(
         UnauthorizedClient: the client did not register this grant.
         InvalidTarget: it asks for a resource that was not granted.
     """
-    permissions.require_grant_type(client, GrantType.AUTHORIZATION_CODE)
+    permissions.require_grant_type(client, GrantType.AUTHORIZATION_CODE, now=now)
     if grant is None or grant.ended_at is not None or user is None or not permissions.may_use(client, user):
         raise InvalidGrant(REFUSED)
+    if owner is not None and permissions.acts_for(client, owner):
+        client = owner
     if grant.client_id != client.id or grant.code_expires_at is None:
         raise InvalidGrant(REFUSED)
     pkce.check(request.code_verifier, grant.code_challenge, refusal=REFUSED)
@@ -114,11 +133,11 @@ def decide(
     if now >= grant.code_expires_at or not sessions.outlives(grant, client, session, now=now):
         raise InvalidGrant(REFUSED)
     has_refresh_token = GrantType.REFRESH_TOKEN in client.grant_types
-    lives_in = client.realm.refresh_token_in if has_refresh_token else permissions.access_token_in(client)
+    lives_in = permissions.access_token_in(client, GrantType.AUTHORIZATION_CODE)
     scope = tuple(value for value in grant.scope if value in client.scope)
     granted = resources.still_granted(request.resource, granted=grant.resources, allowed=client.resources)
     return Redeem(
-        permission=permissions.of_grant(client, user, grant, scope=scope, granted=granted),
-        expires_at=min(now + lives_in, grant.ends_at),
+        permission=permissions.of_grant(client, user, grant, scope=scope, granted=granted, now=now),
+        expires_at=min(now + (client.realm.refresh_token_in if has_refresh_token else lives_in), grant.ends_at),
         has_refresh_token=has_refresh_token,
     )

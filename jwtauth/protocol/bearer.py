@@ -11,6 +11,12 @@ from jwtauth.protocol.parameters import Parameters
 _BEARER: Final = re.compile(r"bearer +[^ ]", re.IGNORECASE | re.ASCII)
 
 
+def in_header(authorization: Sequence[str]) -> str | None:
+    """The access token in the Authorization header, if there is one (RFC 6750 section 2.1)."""
+    tokens = [header.partition(" ")[2].strip() for header in authorization if _BEARER.match(header)]
+    return tokens[0] if len(tokens) == 1 else None
+
+
 def one(authorization: Sequence[str], other: Parameters) -> str:
     """The one access token that a request carries, in its Authorization header or as `access_token`.
 

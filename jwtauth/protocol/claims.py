@@ -46,6 +46,8 @@ class AccessToken(Struct, frozen=True, kw_only=True):
     authorities: tuple[str, ...] = ()
     username: str | UnsetType = UNSET
     uid: int | UnsetType = UNSET
+    grant_type: str | UnsetType = UNSET
+    """By which grant it came to be, where its realm wants that said."""
     userinfo_claims: tuple[str, ...] | UnsetType = UNSET
     """Claims that the client asked for by name at userinfo (OpenID Connect Core 1.0 section 5.5)."""
     status: Status
@@ -71,6 +73,7 @@ def make(permission: Permission, *, issuer: str, status: StatusList, jti: str, n
         authorities=permission.authorities,
         username=UNSET if permission.username is None else permission.username,
         uid=UNSET if permission.uid is None else permission.uid,
+        grant_type=UNSET if permission.grant_type is None else permission.grant_type,
         userinfo_claims=permission.userinfo_claims or UNSET,
         status=Status(status),
     )

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from msgspec import Struct
 
 from jwtauth.errors import InvalidClient, InvalidRequest
-from jwtauth.protocol import parameters
+from jwtauth.protocol import legacy, parameters
 from jwtauth.protocol.parameters import Parameters
 from jwtauth.protocol.records import AuthMethod, Client, SecretKind
 
@@ -95,10 +95,28 @@ def basic(header: str) -> Credentials:
     return Credentials(client_id=client_id, method=AuthMethod.BASIC, secrets=secrets)
 
 
-def decide(credentials: Credentials, client: Client | None, *, now: int) -> Authenticated | CheckHashes:
+def named(authorization: Sequence[str], sent: Parameters) -> str | None:
+    """The client_id that a request names, proven or not; None where it names none that can be read."""
+    if authorization:
+        try:
+            return basic(authorization[0]).client_id
+        except InvalidClient:
+            return None
+    return parameters.one(sent, "client_id")
+
+
+def decide(
+    credentials: Credentials, client: Client | None, *, grant_type: str | None = None, now: int
+) -> Authenticated | CheckHashes:
     """Whether the client has proven itself, or which slow hashes have to be asked first.
 
     Generated secrets are compared here in constant time; an unknown client costs the same comparison.
+
+    Args:
+        credentials: what the request says of its client.
+        client: whom they name.
+        grant_type: what it asks for, at the token endpoint: a few old clients need no secret for some of it.
+        now: seconds since the epoch.
 
     Raises:
         InvalidClient: unknown, disabled, wrong secret, or another method than the registered one; all alike.
@@ -107,6 +125,8 @@ def decide(credentials: Credentials, client: Client | None, *, now: int) -> Auth
     if client is None or not client.is_enabled:
         _any_matches(credentials.secrets, (_DUMMY_DIGEST,))
         raise InvalidClient(REFUSED, by_basic=by_basic, reason="the client is unknown or disabled")
+    if credentials.method is AuthMethod.NONE and _needs_no_secret(client, grant_type, now=now):
+        return Authenticated(client)
     if credentials.method is not client.auth_method:
         reason = f"client {client.client_id} is registered for {client.auth_method} and used {credentials.method}"
         raise InvalidClient(REFUSED, by_basic=by_basic, reason=reason)
@@ -133,6 +153,10 @@ def refused(credentials: Credentials) -> InvalidClient:
 def digest(secret: str) -> str:
     """What is stored of a generated secret: SHA-256, in hexadecimal."""
     return sha256(secret.encode()).hexdigest()
+
+
+def _needs_no_secret(client: Client, grant_type: str | None, *, now: int) -> bool:
+    return grant_type in client.secretless_grants and not legacy.is_over(client.realm, now=now)
 
 
 def _meanings(secret: str) -> tuple[str, ...]:

@@ -14,14 +14,14 @@ class Request(Struct, frozen=True, tag_field="grant_type", tag="client_credentia
     resource: tuple[str, ...] = ()
 
 
-def decide(request: Request, client: Client) -> Permission:
+def decide(request: Request, client: Client, *, now: int) -> Permission:
     """What the client's own token will say. There is no refresh token and no row (section 4.4.3).
 
     Raises:
         UnauthorizedClient: the client is public or did not register this grant.
         InvalidScope, InvalidTarget: it asks for more than it may.
     """
-    permissions.require_grant_type(client, GrantType.CLIENT_CREDENTIALS)
+    permissions.require_grant_type(client, GrantType.CLIENT_CREDENTIALS, now=now)
     if client.is_public:
         raise UnauthorizedClient("grant_type: client_credentials is for clients that can keep a secret")
     return permissions.of_machine(

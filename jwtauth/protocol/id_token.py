@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from jwtauth.errors import InvalidToken
 from jwtauth.protocol import permissions, requested_claims, userinfo
-from jwtauth.protocol.records import Client, Grant, User
+from jwtauth.protocol.records import Client, Grant, GrantType, Session, User
 from jwtauth.protocol.requested_claims import ACR
 
 TYPE: Final = "JWT"
@@ -32,21 +32,25 @@ class Hint(Struct, frozen=True):
 
 
 def make(
-    grant: Grant, client: Client, user: User, *, issuer: str, sid: str | None, access_token: str, now: int
+    grant: Grant, client: Client, user: User, session: Session | None, *, issuer: str, access_token: str, now: int
 ) -> dict[str, Any]:
-    """The claims of an ID token that goes out together with an access token (section 3.1.3.6)."""
+    """The claims of an ID token that goes out together with an access token (section 3.1.3.6).
+
+    How somebody signed in at an upstream is not known here: then there is no `amr`.
+    """
+    is_by_password = session is None or session.upstream_realm is None
     claims: dict[str, Any] = {
         "iss": issuer,
         "sub": user.sub,
         "aud": client.client_id,
-        "exp": now + permissions.access_token_in(client),
+        "exp": now + permissions.access_token_in(client, GrantType.AUTHORIZATION_CODE),
         "iat": now,
         "auth_time": grant.auth_time,
         "nonce": grant.nonce,
         "acr": ACR,
-        "amr": AMR,
+        "amr": AMR if is_by_password else None,
         "at_hash": at_hash(access_token, algorithm=client.id_token_algorithm),
-        "sid": sid,
+        "sid": session.sid if session is not None else None,
     }
     return {
         **userinfo.claims(user, requested_claims.within(grant.claims, client.scope).id_token),

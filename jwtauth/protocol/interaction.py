@@ -8,9 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 from jwtauth.errors import AccountSelectionRequired, ConsentRequired, LoginRequired
-from jwtauth.protocol import permissions, redirect_uris
+from jwtauth.protocol import permissions, redirect_uris, sessions
 from jwtauth.protocol.authorization import AuthorizationRequest, ResponseType
-from jwtauth.protocol.records import Client, Consent, RequestedClaims, Session, User
+from jwtauth.protocol.records import Client, Consent, GrantType, RequestedClaims, Session, User
 
 _ASKS_FOR_A_SIGN_IN: Final = frozenset({"login", "select_account"})
 
@@ -103,7 +103,8 @@ def decide(
         if is_silent:
             raise LoginRequired("id_token_hint: somebody else is signed in")
         return SignIn(is_other_person=True)
-    if standing is None or standing.cookie == transaction.stale_session:
+    is_stale = standing is not None and standing.cookie == transaction.stale_session
+    if standing is None or is_stale or not sessions.counts_for(standing.session, client.realm.name):
         if is_silent:
             raise LoginRequired("prompt: nobody is signed in, or not recently enough")
         is_open = transaction.wants_other_account or "select_account" in request.prompt
@@ -128,7 +129,8 @@ def must_ask(request: AuthorizationRequest, client: Client, consent: Consent | N
 
 def is_identity_proven(request: AuthorizationRequest, client: Client) -> bool:
     """Whether the answer is only of use to the client that was registered (RFC 8252 section 8.6, RFC 9700)."""
-    has_proof_to_come = request.response_type is ResponseType.CODE and not client.is_public
+    keeps_a_secret = not client.is_public and GrantType.AUTHORIZATION_CODE not in client.secretless_grants
+    has_proof_to_come = request.response_type is ResponseType.CODE and keeps_a_secret
     return has_proof_to_come or redirect_uris.proves_identity(request.addressee.redirect_uri)
 
 

@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from jwtauth.errors import InvalidClient
 from jwtauth.protocol.claims import AccessToken
-from jwtauth.protocol.records import Client
+from jwtauth.protocol.records import Client, User
 
 
 class Active(Struct, frozen=True, kw_only=True):
@@ -46,12 +46,21 @@ def check_caller(caller: Client) -> None:
         raise InvalidClient("a public client cannot ask about tokens; authenticate as a confidential one")
 
 
-def decide(token: AccessToken | None, owner: Client | None, caller: Client) -> Active | Inactive:
+def is_of_parent(owner: Client | None, caller: Client) -> bool:
+    """Whether the token is of the realm above the caller's: then the person's roles below are what counts."""
+    return caller.realm.parent is not None and owner is not None and owner.realm.name == caller.realm.parent
+
+
+def decide(
+    token: AccessToken | None, owner: Client | None, caller: Client, user: User | None = None
+) -> Active | Inactive:
     """The answer for this caller: a client learns nothing about tokens that are none of its business.
 
     Args:
         token: the claims of a live token, or None where it is not live.
         owner: the client that the token was issued to, or None where it is gone or disabled.
+        caller: who asks.
+        user: whose token it is, where it is of the realm above the caller's.
     """
     if token is None or owner is None or not _may_know(token, owner, caller):
         return INACTIVE
@@ -65,13 +74,20 @@ def decide(token: AccessToken | None, owner: Client | None, caller: Client) -> A
         aud=token.aud,
         iss=token.iss,
         jti=token.jti,
-        authorities=token.authorities,
+        authorities=_authorities(token, owner, caller, user),
         uid=token.uid,
     )
 
 
+def _authorities(token: AccessToken, owner: Client, caller: Client, user: User | None) -> tuple[str, ...]:
+    """What the token says; of the realm above only the roles that the person has in the caller's own."""
+    if not is_of_parent(owner, caller):
+        return token.authorities
+    return () if user is None else user.roles.get(caller.realm.name, ())
+
+
 def _may_know(token: AccessToken, owner: Client, caller: Client) -> bool:
-    if owner.id == caller.id or owner.realm.name in caller.introspects_realms:
+    if owner.id == caller.id or owner.realm.name in caller.introspects_realms or is_of_parent(owner, caller):
         return True
     if owner.realm.id != caller.realm.id:
         return False

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from jwtauth.protocol import id_token, pkce
+from jwtauth.protocol import id_token, legacy, pkce
 from jwtauth.protocol.authorization import OFFLINE_ACCESS, PROMPTS, ResponseMode, ResponseType
 from jwtauth.protocol.profile import BY_SCOPE, CLAIMS
 from jwtauth.protocol.records import AuthMethod, GrantType
@@ -50,8 +50,8 @@ class AuthorizationServer(Struct, frozen=True, kw_only=True):
     backchannel_logout_session_supported: bool | UnsetType = UNSET
 
 
-_OPTED_INTO = (GrantType.PASSWORD,)
-"""Forbidden to new applications; the old ones that may use it know (RFC 9700 section 2.4, SECURITY H-09)."""
+_OPTED_INTO = tuple(legacy.GRANT_TYPES)
+"""Forbidden to new applications; the old ones that may use them know (RFC 9700 section 2.4, SECURITY H-09)."""
 _ALL_METHODS = tuple(str(method) for method in AuthMethod)
 _CONFIDENTIAL_METHODS = (str(AuthMethod.BASIC), str(AuthMethod.POST))
 _ID_TOKEN_CLAIMS = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid")

@@ -9,8 +9,9 @@ from typing import Final
 from msgspec import Struct
 
 from jwtauth.errors import InvalidGrant, InvalidRequest
-from jwtauth.protocol import permissions, resources, scopes
-from jwtauth.protocol.records import Client, GrantType, NewGrant, Permission, User
+from jwtauth.protocol import direct_grant, permissions, resources, scopes
+from jwtauth.protocol.direct_grant import Start
+from jwtauth.protocol.records import Client, GrantType, User
 
 MAX_PASSWORD_BYTES: Final = 1024
 """Longest password that is hashed, in bytes of UTF-8."""
@@ -40,21 +41,13 @@ class Request(Struct, frozen=True, tag_field="grant_type", tag="password"):
     resource: tuple[str, ...] = ()
 
 
-class Start(Struct, frozen=True, kw_only=True):
-    """Start this grant; if that wins, mint this permission."""
-
-    grant: NewGrant
-    permission: Permission
-    has_refresh_token: bool
-
-
-def check(request: Request, client: Client) -> None:
+def check(request: Request, client: Client, *, now: int) -> None:
     """Refuse what needs no password check, before a slow hash is spent on it.
 
     Raises:
         UnauthorizedClient, InvalidRequest, InvalidScope, InvalidTarget: as in `decide`.
     """
-    permissions.require_grant_type(client, GrantType.PASSWORD)
+    permissions.require_grant_type(client, GrantType.PASSWORD, now=now)
     if len(request.password.encode()) > MAX_PASSWORD_BYTES:
         raise InvalidRequest(f"password: is longer than {MAX_PASSWORD_BYTES} bytes")
     if len(request.username) > MAX_USERNAME_LENGTH:
@@ -99,26 +92,15 @@ def decide(
         InvalidGrant: no such user, wrong password, disabled, or no member of the client's realm; all alike.
         UnauthorizedClient, InvalidRequest, InvalidScope, InvalidTarget: as `check` says.
     """
-    check(request, client)
+    check(request, client, now=now)
     if user is None or not password_matches or not permissions.may_use(client, user):
         raise InvalidGrant(REFUSED)
-    scope = scopes.narrow(request.scope, allowed=client.scope, default=permissions.default_scope(client))
-    granted = resources.narrow(request.resource, allowed=client.resources)
-    has_refresh_token = GrantType.REFRESH_TOKEN in client.grant_types
-    lives_in = client.realm.refresh_token_in if has_refresh_token else permissions.access_token_in(client)
-    ends_at = now + max(client.realm.grant_in, permissions.access_token_in(client))
-    return Start(
-        grant=NewGrant(
-            client_id=client.id,
-            client_epoch=client.epoch,
-            user_id=user.id,
-            user_epoch=user.epoch,
-            scope=scope,
-            resources=granted,
-            secret_number=secret_number,
-            expires_at=min(now + lives_in, ends_at),
-            ends_at=ends_at,
-        ),
-        permission=permissions.of_person(client, user, scope=scope, resources=granted),
-        has_refresh_token=has_refresh_token,
+    return direct_grant.start(
+        client,
+        user,
+        grant_type=GrantType.PASSWORD,
+        scope=scopes.narrow(request.scope, allowed=client.scope, default=permissions.default_scope(client)),
+        resources=resources.narrow(request.resource, allowed=client.resources),
+        secret_number=secret_number,
+        now=now,
     )

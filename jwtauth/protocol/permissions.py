@@ -1,18 +1,32 @@
 """What the tokens of a grant will say, shared by the rules of all grant types (RFC 9068 section 2.2)."""
 
+from msgspec.structs import replace
+
 from jwtauth.errors import UnauthorizedClient
-from jwtauth.protocol import requested_claims
+from jwtauth.protocol import legacy, requested_claims
 from jwtauth.protocol.records import Client, Grant, GrantType, Permission, User
 
 
-def require_grant_type(client: Client, grant_type: GrantType) -> None:
-    """Let a client pass that registered this grant type.
+def require_grant_type(client: Client, grant_type: str, *, now: int) -> None:
+    """Let a client pass that registered this grant type; one that is legacy also has to be open still.
 
     Raises:
-        UnauthorizedClient: it did not (RFC 6749 section 5.2).
+        UnauthorizedClient: it did not, or its realm closed its legacy doors (RFC 6749 section 5.2).
     """
     if grant_type not in client.grant_types:
         raise UnauthorizedClient(f"grant_type: this client may not use {grant_type}")
+    if grant_type in legacy.GRANT_TYPES:
+        legacy.check_open(client.realm, legacy.of_grant_type(grant_type), now=now)
+
+
+def acts_for(client: Client, owner: Client) -> bool:
+    """Whether a client may redeem what was given to `owner`: it is the owner, or the partner that the owner names.
+
+    A partner that could come without its secret is none: the secret is all that stands for the owner's.
+    """
+    has_proof = not client.is_public and not client.secretless_grants
+    is_partner = owner.redeemed_by == client.client_id and owner.realm.id == client.realm.id and has_proof
+    return owner.is_enabled and (owner.id == client.id or is_partner)
 
 
 def may_use(client: Client, user: User) -> bool:
@@ -20,7 +34,13 @@ def may_use(client: Client, user: User) -> bool:
     return user.disabled_at is None and client.realm.name in user.roles
 
 
-def of_machine(client: Client, *, scope: tuple[str, ...], resources: tuple[str, ...]) -> Permission:
+def of_machine(
+    client: Client,
+    *,
+    scope: tuple[str, ...],
+    resources: tuple[str, ...],
+    grant_type: str = GrantType.CLIENT_CREDENTIALS,
+) -> Permission:
     """A token about the client itself: `sub` is its client_id (RFC 9068 section 2.2)."""
     return Permission(
         client_id=client.client_id,
@@ -28,7 +48,8 @@ def of_machine(client: Client, *, scope: tuple[str, ...], resources: tuple[str, 
         scope=scope,
         audience=resources or (client.realm.audience,),
         authorities=client.authorities,
-        lifetime_in=access_token_in(client),
+        lifetime_in=access_token_in(client, grant_type),
+        grant_type=_named(client, grant_type),
     )
 
 
@@ -38,6 +59,7 @@ def of_person(
     *,
     scope: tuple[str, ...],
     resources: tuple[str, ...],
+    grant_type: str,
     userinfo_claims: tuple[str, ...] = (),
 ) -> Permission:
     """A token about a person: `authorities` are the roles held in the client's realm at this moment."""
@@ -47,24 +69,51 @@ def of_person(
         scope=scope,
         audience=resources or (client.realm.audience,),
         authorities=user.roles.get(client.realm.name, ()),
-        lifetime_in=access_token_in(client),
+        lifetime_in=access_token_in(client, grant_type),
         username=user.username,
         uid=user.id,
+        grant_type=_named(client, grant_type),
         userinfo_claims=userinfo_claims,
     )
 
 
 def of_grant(
-    client: Client, user: User, grant: Grant, *, scope: tuple[str, ...], granted: tuple[str, ...]
+    client: Client, user: User, grant: Grant, *, scope: tuple[str, ...], granted: tuple[str, ...], now: int
 ) -> Permission:
-    """A token of a person's grant; named claims that the client may no longer ask for are left out."""
+    """A token of a person's grant, which it never outlives; named claims that the client may no longer ask for are left
+    out."""
     claims = requested_claims.within(grant.claims, client.scope)
-    return of_person(client, user, scope=scope, resources=granted, userinfo_claims=claims.userinfo)
+    permission = of_person(
+        client,
+        user,
+        scope=scope,
+        resources=granted,
+        grant_type=grant_type_of(grant),
+        userinfo_claims=claims.userinfo,
+    )
+    return replace(permission, lifetime_in=min(permission.lifetime_in, max(1, grant.ends_at - now)))
 
 
-def access_token_in(client: Client) -> int:
-    """Life of an access token in seconds: the client's own, else its realm's."""
-    return client.access_token_in or client.realm.access_token_in
+def grant_type_of(grant: Grant) -> str:
+    """How a grant began: as it says or, where it says nothing, in a browser or with a password."""
+    if grant.grant_type is not None:
+        return grant.grant_type
+    return GrantType.PASSWORD if grant.auth_time is None else GrantType.AUTHORIZATION_CODE
+
+
+def access_token_in(client: Client, grant_type: str) -> int:
+    """Life of an access token in seconds: the client's own, else its realm's for the grant type, else its realm's."""
+    realm = client.realm
+    return client.access_token_in or realm.access_token_in_by.get(grant_type) or realm.access_token_in
+
+
+def longest_access_token_in(client: Client) -> int:
+    """The longest that any of a client's access tokens lives, in seconds."""
+    return max(access_token_in(client, grant_type) for grant_type in (*client.grant_types, ""))
+
+
+def _named(client: Client, grant_type: str) -> str | None:
+    return str(grant_type) if client.realm.names_grant_type else None
 
 
 def default_scope(client: Client) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from jwtauth.protocol.profile import Profile
+from jwtauth.protocol.upstream import Upstream
 
 
 class GrantType(StrEnum):
@@ -17,6 +18,8 @@ class GrantType(StrEnum):
 
     AUTHORIZATION_CODE = "authorization_code"
     CLIENT_CREDENTIALS = "client_credentials"
+    EXTERNAL_TOKEN = "external_token"
+    """Not registered anywhere: the token of another server, exchanged for one of ours."""
     PASSWORD = "password"
     REFRESH_TOKEN = "refresh_token"
 
@@ -75,6 +78,8 @@ class Realm(Struct, frozen=True, kw_only=True):
     """The roles that its users may be given; a user's roles are the `authorities` of tokens."""
     access_token_in: int = DEFAULT_ACCESS_TOKEN_IN
     """Life of an access token."""
+    access_token_in_by: dict[str, int] = {}
+    """The same for a grant type where it differs: `password`, `authorization_code`, `external_token` and so on."""
     refresh_token_in: int = 2_592_000
     """Life of each refresh token: a grant that is not refreshed for so long ends."""
     grant_in: int = 31_536_000
@@ -83,6 +88,19 @@ class Realm(Struct, frozen=True, kw_only=True):
     """For so long after a rotation the old refresh token, sent again, gets the same successor; 0 is strict."""
     renews_position: bool = False
     """Whether a refresh ends the access token that was issued before it."""
+    names_grant_type: bool = False
+    """Whether its access tokens say by which grant they came to be, in the claim `grant_type`."""
+    allows_http_redirect_uris: bool = False
+    """Whether redirect URIs of its clients may be http off loopback; only for clients that cannot move yet."""
+    parent: str | None = None
+    """The realm whose tokens its clients may ask about, seeing their own realm's roles instead."""
+    upstream: Upstream | None = None
+    """Another authorization server whose tokens and sign-ins it accepts."""
+    custom_grants: dict[str, str] = {}
+    """Modules of grants of its own, by grant_type (`jwtauth.endpoints.custom_grant`)."""
+    sunset_at: int | None = None
+    """From this instant on its legacy doors are closed: no dialect, no legacy grant, nothing without a secret, no
+    implicit grant, no reusable refresh tokens (`jwtauth.protocol.legacy`)."""
     disabled_at: int | None = None
     is_demo: bool = False
 
@@ -108,6 +126,8 @@ class Client(Struct, frozen=True, kw_only=True):
     authorities: tuple[str, ...] = ()
     """Roles that its own tokens (client_credentials) carry."""
     redirect_uris: tuple[str, ...] = ()
+    default_redirect_uri: str | None = None
+    """Which of several an answer goes to where the request names none; a single one needs no mention."""
     application_type: ApplicationType = ApplicationType.WEB
     requires_pkce: bool = True
     """Confidential clients only may do without, and should then always send a nonce (RFC 9700 section 2.1.1)."""
@@ -126,6 +146,10 @@ class Client(Struct, frozen=True, kw_only=True):
     """Life of its access tokens where it differs from its realm's."""
     refresh_token_is_reusable: bool = False
     """Confidential clients only: refreshing answers with the same refresh token."""
+    secretless_grants: tuple[str, ...] = ()
+    """Grants for which it need not send its secret; only for old clients that never did."""
+    redeemed_by: str | None = None
+    """The client_id of the one client of its realm that redeems its codes and refresh tokens, with its own secret."""
     introspects_realms: tuple[str, ...] = ()
     """Names of other realms whose tokens it may introspect."""
     disabled_at: int | None = None
@@ -193,6 +217,8 @@ class Grant(Struct, frozen=True, kw_only=True):
     ends_at: int
     """No rotation moves `expires_at` past this instant."""
     ended_at: int | None = None
+    grant_type: str | None = None
+    """By which grant it began, where that was neither a password nor a sign-in here."""
     session_id: int | None = None
     """The browser session in which it was given; without `offline_access` it ends with it."""
     auth_time: int | None = None
@@ -221,6 +247,14 @@ class Consent(Struct, frozen=True, kw_only=True):
     granted_at: int
 
 
+class Exchanged(Struct, frozen=True, kw_only=True):
+    """A token of another server that is exchanged for a grant here, which happens once."""
+
+    digest: bytes
+    forget_at: int
+    """When it cannot be replayed any more, as it is over."""
+
+
 class NewGrant(Struct, frozen=True, kw_only=True):
     """A grant about to be started, with the epochs that were read before the password or session was checked."""
 
@@ -233,6 +267,7 @@ class NewGrant(Struct, frozen=True, kw_only=True):
     secret_number: int
     expires_at: int
     ends_at: int
+    grant_type: str | None = None
     session_id: int | None = None
     auth_time: int | None = None
     claims: RequestedClaims = RequestedClaims()
@@ -244,6 +279,8 @@ class NewGrant(Struct, frozen=True, kw_only=True):
     """Digest of the authorization transaction that this grant finishes: a second grant for it is not started."""
     consent: Consent | None = None
     """To be remembered in the same write."""
+    exchanged: Exchanged | None = None
+    """The foreign token that it is given for: a second grant for it is not started."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -263,6 +300,8 @@ class Session(Struct, frozen=True, kw_only=True):
     """However busy, then it is over."""
     ended_at: int | None = None
     user_agent: str = ""
+    upstream_realm: str | None = None
+    """The realm whose upstream said who this is, for which alone it counts; None where a password was right here."""
 
     def is_live(self, now: int) -> bool:
         """Whether it still counts at this instant."""
@@ -281,6 +320,7 @@ class NewSession(Struct, frozen=True, kw_only=True):
     expires_at: int
     ends_at: int
     user_agent: str = ""
+    upstream_realm: str | None = None
 
 
 class LogoutNotice(Struct, frozen=True, kw_only=True):
@@ -306,6 +346,8 @@ class Permission(Struct, frozen=True, kw_only=True):
     lifetime_in: int
     username: str | None = None
     uid: int | None = None
+    grant_type: str | None = None
+    """By which grant it came to be, where its realm wants that said."""
     userinfo_claims: tuple[str, ...] = ()
     """Claims asked for by name at userinfo, beside those of the scope."""
 

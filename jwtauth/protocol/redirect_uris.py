@@ -28,17 +28,19 @@ _NEVER_IN_A_REDIRECT_URI = (
 )
 
 
-def check_redirect_uri(uri: str, name: str = "redirect_uri") -> None:
+def check_redirect_uri(uri: str, name: str = "redirect_uri", *, allows_http: bool = False) -> None:
     """Let a URI pass to which a browser may be sent; it is compared character by character later.
 
     https anywhere, http on a literal loopback address, or a private-use scheme of a native app (RFC 8252 section 7).
+    `allows_http`, of realms whose old clients have no TLS, lets http pass anywhere.
 
     Raises:
         ConfigurationError: it is anything else, or could be read in two ways (SECURITY R-01, R-02).
     """
     parts = _unambiguous(uri, name)
     if not _is_private_use(parts):
-        _check_web(uri, parts, name, hint=", or for a native app a scheme with a dot such as com.example.app:/callback")
+        hint = ", or for a native app a scheme with a dot such as com.example.app:/callback"
+        _check_web(uri, parts, name, hint=hint, allows_http=allows_http)
 
 
 def check_backchannel_logout_uri(uri: str) -> None:
@@ -144,11 +146,13 @@ def _unambiguous(uri: str, name: str) -> SplitResult:
     return parts
 
 
-def _check_web(uri: str, parts: SplitResult, name: str, *, hint: str = "") -> None:
+def _check_web(uri: str, parts: SplitResult, name: str, *, hint: str = "", allows_http: bool = False) -> None:
     if parts.scheme not in _DEFAULT_PORTS:
         raise ConfigurationError(f"{name} {uri!r}: scheme {parts.scheme} is refused; use https{hint}")
     if not _HOST.fullmatch(_host(parts)):
         raise ConfigurationError(f"{name} {uri!r}: has no host, or not a plain one")
+    if allows_http:
+        return
     if parts.scheme == "http" and _host(parts).lower() == "localhost":
         raise ConfigurationError(
             f"{name} {uri!r}: write 127.0.0.1 instead of localhost, in the application too (RFC 8252 section 7.3)"

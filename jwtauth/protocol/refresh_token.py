@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from jwtauth.errors import InvalidGrant
-from jwtauth.protocol import permissions, resources, scopes, sessions
+from jwtauth.protocol import legacy, permissions, resources, scopes, sessions
 from jwtauth.protocol.records import Client, Grant, GrantType, Permission, Pointer, Session, User
 
 REFUSED: Final = "refresh_token: is unknown, expired, already used, or belongs to another client"
@@ -60,9 +60,20 @@ def decide(
     user: User | None,
     session: Session | None = None,
     *,
+    owner: Client | None = None,
     now: int,
 ) -> Verdict:
     """What a refresh token is worth. The order is law: ended, then owner, and only then reuse.
+
+    Args:
+        request: what was sent.
+        client: who sent it, proven.
+        grant: what the token points to.
+        pointer: the token.
+        user: whose grant it is.
+        session: the browser session in which it was given, if there was one.
+        owner: the client that the grant was given to, where that is another one.
+        now: seconds since the epoch.
 
     Raises:
         InvalidGrant: unknown, ended, expired, of another client, of a generation not yet issued, or of a browser
@@ -70,9 +81,11 @@ def decide(
         UnauthorizedClient: the client did not register this grant.
         InvalidScope, InvalidTarget: it asks for more than was granted; the token stays good.
     """
-    permissions.require_grant_type(client, GrantType.REFRESH_TOKEN)
+    permissions.require_grant_type(client, GrantType.REFRESH_TOKEN, now=now)
     if grant is None or grant.ended_at is not None or user is None or not permissions.may_use(client, user):
         raise InvalidGrant(REFUSED)
+    if owner is not None and permissions.acts_for(client, owner):
+        client = owner
     if grant.client_id != client.id or now >= grant.expires_at or pointer.generation > grant.generation:
         raise InvalidGrant(REFUSED)
     if not sessions.outlives(grant, client, session, now=now):
@@ -83,10 +96,10 @@ def decide(
     allowed = tuple(value for value in grant.scope if value in client.scope)
     scope = scopes.narrow(request.scope, allowed=allowed, default=allowed)
     granted = resources.still_granted(request.resource, granted=grant.resources, allowed=client.resources)
-    permission = permissions.of_grant(client, user, grant, scope=scope, granted=granted)
+    permission = permissions.of_grant(client, user, grant, scope=scope, granted=granted, now=now)
     if not is_current:
         return RetrySuccessor(permission=permission)
-    if client.refresh_token_is_reusable:
+    if client.refresh_token_is_reusable and not legacy.is_over(client.realm, now=now):
         return KeepToken(permission=permission)
     return Rotate(
         permission=permission,

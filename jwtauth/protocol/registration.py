@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import asdict, replace
 
 from jwtauth.errors import ConfigurationError
-from jwtauth.protocol import id_token, permissions, redirect_uris, scopes
+from jwtauth.protocol import id_token, permissions, redirect_uris, scopes, upstream
 from jwtauth.protocol.profile import Address, Profile
 from jwtauth.protocol.records import Client, ClientSecret, GrantType, Realm, User
 
@@ -27,14 +27,18 @@ MAX_DURATION_IN: Final = 3_155_760_000
 MAX_SECRETS: Final = 2
 """Secrets of one client that are valid at once."""
 
-DIALECTS: Final = ("standard",)
-"""What a realm may speak."""
+LAST_INSTANT: Final = 253_402_300_799
+"""The end of the year 9999, the last that HTTP can write."""
+
+SECRETLESS: Final = (GrantType.AUTHORIZATION_CODE, GrantType.PASSWORD, GrantType.REFRESH_TOKEN)
+"""Grants that an old client may use without its secret; something else has to be known for each of them."""
 
 SUBJECT_PREFIX: Final = "u."
 """How every user's `sub` begins and no client_id does (SECURITY J-13)."""
 
 _REALM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
+_GRANT_TYPE = re.compile(r"[A-Za-z0-9._~:/-]{1,128}", re.ASCII)
 _WEB_PAGE = (re.compile(r"https?://[A-Za-z0-9._:\[\]-]+([/?#][!-~]*)?", re.ASCII), "an https or http URL")
 _CLAIM_FORMS: Final = {
     "profile": _WEB_PAGE,
@@ -51,8 +55,16 @@ _CLAIM_FORMS: Final = {
 _CLAIMS_WITH_LINES: Final = ("address.formatted", "address.street_address")
 
 
-def check_realm(realm: Realm, others: Iterable[Realm], *, max_token_lifetime: int) -> None:
+def check_realm(
+    realm: Realm, others: Iterable[Realm], *, max_token_lifetime: int, dialects: Collection[str] = ("standard",)
+) -> None:
     """Let a realm pass that may be stored beside the others.
+
+    Args:
+        realm: what is to be stored.
+        others: all realms there are.
+        max_token_lifetime: the setting of that name.
+        dialects: what a realm may speak.
 
     Raises:
         ConfigurationError: its name, dialect, audience, roles or a lifetime is not allowed.
@@ -61,15 +73,23 @@ def check_realm(realm: Realm, others: Iterable[Realm], *, max_token_lifetime: in
         raise ConfigurationError(
             f"realm name {realm.name!r}: use 1 to 63 lower-case letters, digits and hyphens, no hyphen first"
         )
-    if realm.dialect not in DIALECTS:
-        raise ConfigurationError(f"dialect {realm.dialect!r}: is unknown; choose one of {', '.join(DIALECTS)}")
+    if realm.dialect not in dialects:
+        raise ConfigurationError(f"dialect {realm.dialect!r}: is unknown; choose one of {', '.join(dialects)}")
     redirect_uris.absolute(realm.audience, "audience")
+    others = tuple(others)
     for other in others:
         if other.name != realm.name and other.audience == realm.audience:
             raise ConfigurationError(f"audience {realm.audience}: is that of realm {other.name}; no two may share one")
     for role in realm.roles:
         check_role(role)
     _check_lifetime("access_token_in", realm.access_token_in, max_token_lifetime)
+    _check_grants(realm, max_token_lifetime)
+    if realm.upstream is not None:
+        upstream.check(realm.upstream)
+    if not 0 <= (realm.sunset_at or 0) <= LAST_INSTANT:
+        raise ConfigurationError("sunset: expected an instant from 1970 to the year 9999")
+    if realm.parent is not None:
+        _check_realms_exist((realm.parent,), (other for other in others if other.name != realm.name))
     for name in ("refresh_token_in", "grant_in"):
         _check_duration(name, getattr(realm, name), least=1)
     _check_duration("retry_in", realm.retry_in, least=0)
@@ -102,12 +122,13 @@ def check_client(client: Client, realms: Collection[Realm], *, max_token_lifetim
     _check_scope(client)
     _check_uris(client)
     _check_sign_in(client)
+    _check_legacy(client)
     for uri in client.resources:
         _check_resource(uri, client, realms)
     for role in client.authorities:
         check_role(role)
     _check_realms_exist(client.introspects_realms, realms)
-    _check_lifetime("access_token_in", permissions.access_token_in(client), max_token_lifetime)
+    _check_lifetime("access_token_in", permissions.longest_access_token_in(client), max_token_lifetime)
 
 
 def check_client_id(client_id: str) -> None:
@@ -185,8 +206,37 @@ def succeed_secret(
     return (*kept, new)
 
 
+def _check_grants(realm: Realm, longest: int) -> None:
+    """Refuse grants of a realm's own that hide ours, and lifetimes for grants that there are none of."""
+    known = (*GrantType, *realm.custom_grants)
+    for grant_type in realm.custom_grants:
+        if grant_type in tuple(GrantType) or not _GRANT_TYPE.fullmatch(grant_type):
+            raise ConfigurationError(f"custom grant {grant_type!r}: expected a URI, or a name that no other grant has")
+    for grant_type, lifetime_in in realm.access_token_in_by.items():
+        if grant_type not in known:
+            raise ConfigurationError(f"grant_type {grant_type!r}: is unknown; known are {', '.join(known)}")
+        _check_lifetime(f"access_token_in of {grant_type}", lifetime_in, longest)
+
+
+def _check_legacy(client: Client) -> None:
+    """Refuse what old clients may have where it contradicts itself."""
+    if client.redeemed_by is not None and (client.is_public or client.secrets):
+        raise ConfigurationError("redeemed_by: is only for a client without a secret of its own that is not public")
+    if client.default_redirect_uri not in (None, *client.redirect_uris):
+        raise ConfigurationError("default_redirect_uri: is none of the client's redirect_uris; add it there first")
+    if client.secretless_grants and client.redeemed_by is not None:
+        raise ConfigurationError("secretless grants: are not for a client that names redeemed_by, who has the secret")
+    if client.refresh_token_is_reusable and GrantType.REFRESH_TOKEN in client.secretless_grants:
+        raise ConfigurationError("reusable refresh tokens: are only for clients that send their secret with them")
+    surplus = set(client.secretless_grants).difference(SECRETLESS)
+    if surplus:
+        raise ConfigurationError(f"secretless grant {min(surplus)!r}: expected one of {', '.join(SECRETLESS)}")
+    if GrantType.EXTERNAL_TOKEN in client.grant_types and client.realm.upstream is None:
+        raise ConfigurationError(f"grant_type external_token: realm {client.realm.name} names no upstream")
+
+
 def _check_grant_types(client: Client) -> None:
-    known = tuple(GrantType)
+    known = (*GrantType, *client.realm.custom_grants)
     for grant_type in client.grant_types:
         if grant_type not in known:
             raise ConfigurationError(f"grant_type {grant_type!r}: is unknown; known are {', '.join(known)}")
@@ -200,7 +250,7 @@ def _check_grant_types(client: Client) -> None:
 
 def _check_uris(client: Client) -> None:
     for uri in client.redirect_uris:
-        redirect_uris.check_redirect_uri(uri)
+        redirect_uris.check_redirect_uri(uri, allows_http=client.realm.allows_http_redirect_uris)
     for uri in client.post_logout_redirect_uris:
         redirect_uris.check_redirect_uri(uri, "post_logout_redirect_uri")
     if client.backchannel_logout_uri is not None:

@@ -34,18 +34,20 @@ def sign_in(
     digest: bytes,
     sid: str,
     user_agent: str,
+    upstream_realm: str | None = None,
     idle_in: int,
     longest_in: int,
     now: int,
 ) -> Renew | Start:
-    """What becomes of the browser's session once a person's password was right. Its cookie changes always.
+    """What becomes of the browser's session once a person has proven who it is. Its cookie changes always.
 
     Args:
         current: the browser's session, live or not.
-        user: whose password was right.
+        user: who has.
         digest: of the new cookie.
         sid: a fresh public name.
         user_agent: what the browser calls itself.
+        upstream_realm: the realm whose upstream said so; None where a password was right.
         idle_in: life of a session that is not used, in seconds.
         longest_in: life of a session however busy, in seconds.
         now: seconds since the epoch.
@@ -66,9 +68,20 @@ def sign_in(
             expires_at=now + min(idle_in, longest_in),
             ends_at=now + longest_in,
             user_agent=_printable(user_agent),
+            upstream_realm=upstream_realm,
         ),
         replaces=current.id if is_somebody_elses and current is not None and current.ended_at is None else None,
     )
+
+
+def counts_for(session: Session, realm: str) -> bool:
+    """Whether a session is good for clients of a realm: what one realm's upstream says binds no other."""
+    return session.upstream_realm in (None, realm)
+
+
+def opens_account(session: Session, user: User) -> bool:
+    """Whether a session opens the person's account page, on which all realms are."""
+    return session.upstream_realm is None or set(user.roles) <= {session.upstream_realm}
 
 
 def prolonged(session: Session, *, idle_in: int, now: int) -> int | None:

@@ -3,7 +3,7 @@
 Any method may raise `Overloaded`: the database stayed locked or could not write; nothing was written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -62,6 +62,9 @@ class Directory(Protocol):
     async def has_origin(self, origin: str) -> bool:
         """Whether an enabled client has a redirect URI of this web origin (RFC 6454 section 6.2)."""
 
+    def realms(self) -> Mapping[str, Realm]:
+        """All realms by name, disabled ones too. Asks memory first."""
+
     async def user(self, user_id: int) -> User | None:
         """The user of that id, disabled ones too."""
 
@@ -79,12 +82,18 @@ class Grants(Protocol):
         """Insert a grant with a status position of its own, and remember its consent if it has one.
 
         None, and nothing written, where the user's or the client's epoch has moved or one of them is disabled, where
-        its session is over or somebody else's, or where another grant finished its transaction: of any number of
-        callers with one transaction exactly one wins.
+        its session is over or somebody else's, or where another grant finished its transaction or was given for its
+        foreign token: of any number of callers with one transaction, or one foreign token, exactly one wins.
         """
+
+    async def was_exchanged(self, digest: bytes) -> bool:
+        """Whether a grant was given for the foreign token of this digest; known until `forget_at`."""
 
     async def of_transaction(self, transaction: bytes) -> Grant | None:
         """The grant that finished an authorization transaction, ended ones too; known for one day."""
+
+    async def of_position(self, position: int) -> Grant | None:
+        """The grant whose newest access token names this status position, ended ones too; None for a machine's."""
 
     async def of_user(self, user_id: int, *, now: int) -> Sequence[Grant]:
         """A user's newest grants that have neither ended nor expired, a thousand at most; no codes not redeemed yet."""
@@ -140,9 +149,19 @@ class Sessions(Protocol):
         """
 
     async def renew(
-        self, session_id: int, *, digest: bytes, user_epoch: int, auth_time: int, expires_at: int, now: int
+        self,
+        session_id: int,
+        *,
+        digest: bytes,
+        user_epoch: int,
+        auth_time: int,
+        upstream_realm: str | None,
+        expires_at: int,
+        now: int,
     ) -> Session | None:
         """Give a live session of the same person another cookie after the person proved again who it is.
+
+        From now on it counts as far as the last proof does.
 
         None, and nothing written, where it has ended, or the user's epoch has moved or the user is disabled.
         """
@@ -254,6 +273,28 @@ class Attempts(Protocol):
         """Forget what was counted in the bucket."""
 
 
+class LegacyUse(Struct, frozen=True, kw_only=True):
+    """How often a client went through a legacy door."""
+
+    client_id: str
+    realm: str
+    door: str
+    """Which one (`jwtauth.protocol.legacy`)."""
+    count: int
+    first_at: int
+    last_at: int
+
+
+class LegacyUses(Protocol):
+    """Uses of legacy doors, counted per client; at most one row per client and door."""
+
+    async def add(self, uses: Mapping[tuple[int, str], int], *, now: int) -> None:
+        """Count uses by (`Client.id`, door) since the last call; all of them or, where it fails, none."""
+
+    async def all(self, realm: str | None = None) -> Sequence[LegacyUse]:
+        """What was counted, of one realm or of all, the last used first."""
+
+
 class Administration(Protocol):
     """What operators change. Each call is one transaction that every worker notices at its next request."""
 
@@ -324,6 +365,18 @@ class Administration(Protocol):
         None, and nothing written, where the user's epoch has moved since it was read or the user is disabled.
         """
 
+    async def rehash_password(self, user: User, password_hash: str) -> bool:
+        """Store a better hash of the very same password. Nothing ends, and no epoch moves.
+
+        False, and nothing written, where the stored hash is not the one that `user` has any more.
+        """
+
+    async def rehash_secret(self, client: Client, digest: str, better: str) -> bool:
+        """Store a better hash of the very same client secret in place of `digest`; nothing ends.
+
+        False, and nothing written, where the client has no such digest any more.
+        """
+
     async def disable_user(self, user: User, *, now: int) -> int:
         """Disable a user, end all of the user's sessions and grants; returns how many grants."""
 
@@ -381,6 +434,10 @@ class Store(Protocol):
     @property
     def attempts(self) -> Attempts:
         """Wrong secrets."""
+
+    @property
+    def legacy_uses(self) -> LegacyUses:
+        """Uses of legacy doors."""
 
     @property
     def administration(self) -> Administration:

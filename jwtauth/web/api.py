@@ -1,70 +1,28 @@
-"""Machines' endpoints: which path and method leads to which story, and the one frame around all of them."""
+"""Machines' endpoints over HTTP: which path, method and dialect leads to which story, and the one frame around all."""
 
-from collections.abc import Awaitable, Callable
-from enum import Enum
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
+from msgspec.structs import replace
 
-from jwtauth.endpoints import check_token, introspect, metadata, revoke, token, tokeninfo, userinfo
+from jwtauth.dialects.dialect import STANDARD_NAME, Caller, Dialect, Endpoint, Text, Where
+from jwtauth.dialects.spoken import Spoken
+from jwtauth.endpoints import metadata
 from jwtauth.endpoints.request import Request
-from jwtauth.endpoints.token_answer import TokenAnswer
-from jwtauth.errors import InvalidClient, InvalidRequest, OAuthError
+from jwtauth.errors import InvalidClient, InvalidRequest, OAuthError, SwitchedOff, WrongMethod
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
 from jwtauth.observe.log import LOGGER
-from jwtauth.protocol.check_token import CheckedToken
-from jwtauth.protocol.introspection import Active, Inactive
-from jwtauth.protocol.profile import Profile
-from jwtauth.protocol.tokeninfo import TokenInfo
+from jwtauth.protocol import client_auth, legacy, parameters
+from jwtauth.protocol.records import Client
 from jwtauth.web import asgi, cors, errors
 from jwtauth.web.addresses import Addresses
 from jwtauth.web.asgi import NO_STORE, BadHttp, Handler, Headers
-from jwtauth.web.errors import ErrorAnswer, Statuses
+from jwtauth.web.errors import ErrorAnswer
 
-Story = Callable[[Issuer, Request], Awaitable[object]]
 Document = Callable[[Issuer], bytes]
-
-
-class Where(Enum):
-    """Where an endpoint takes its parameters from."""
-
-    FORM = "form"
-    QUERY = "query"
-
-
-class Caller(Enum):
-    """Who may call an endpoint."""
-
-    CLIENT = "any client"
-    CONFIDENTIAL_CLIENT = "a client that proves who it is"
-    TOKEN_HOLDER = "whoever holds the token"
-
-
-class Field(Struct, frozen=True):
-    """A parameter as the OpenAPI document describes it."""
-
-    name: str
-    description: str
-    is_required: bool = False
-
-
-class Endpoint(Struct, frozen=True, kw_only=True):
-    """One endpoint that machines call: a story, how it is reached, and how it is described."""
-
-    path: str
-    methods: tuple[str, ...] = ("POST",)
-    story: Story
-    summary: str
-    fields: tuple[Field, ...]
-    gives: tuple[type[Struct], ...] = ()
-    """The types of its answer; none where the body is empty."""
-    parameters: Where = Where.FORM
-    caller: Caller = Caller.CONFIDENTIAL_CLIENT
-    statuses: Statuses = errors.STANDARD
-    is_cross_origin: bool = False
-    """Whether scripts of registered clients may call it from their own origins (SECURITY H-02)."""
 
 
 class Publication(Struct, frozen=True, kw_only=True):
@@ -77,77 +35,6 @@ class Publication(Struct, frozen=True, kw_only=True):
     """Whether it depends on settings only; then it is made once."""
     content_type: bytes = b"application/json"
 
-
-ENDPOINTS: Final = (
-    Endpoint(
-        path="/oauth/token",
-        story=token.answer,
-        gives=(TokenAnswer,),
-        caller=Caller.CLIENT,
-        is_cross_origin=True,
-        summary="Obtain tokens (RFC 6749 section 3.2)",
-        fields=(
-            Field(
-                "grant_type",
-                "authorization_code, refresh_token, client_credentials or password",
-                is_required=True,
-            ),
-            Field("code", "grant_type authorization_code only"),
-            Field("redirect_uri", "grant_type authorization_code only: as in the authorization request"),
-            Field("code_verifier", "grant_type authorization_code only (RFC 7636)"),
-            Field("scope", "scope values separated by spaces"),
-            Field("resource", "the resource server that the token is for (RFC 8707)"),
-            Field("username", "grant_type password only"),
-            Field("password", "grant_type password only"),
-            Field("refresh_token", "grant_type refresh_token only"),
-            Field("client_id", "where the client does not authenticate by HTTP Basic"),
-            Field("client_secret", "where the client does not authenticate by HTTP Basic"),
-        ),
-    ),
-    Endpoint(
-        path="/oauth/introspect",
-        story=introspect.answer,
-        gives=(Active, Inactive),
-        summary="Ask about a token (RFC 7662)",
-        fields=(Field("token", "the token to ask about", is_required=True), Field("token_type_hint", "not needed")),
-    ),
-    Endpoint(
-        path="/oauth/check_token",
-        story=check_token.answer,
-        gives=(CheckedToken,),
-        statuses=errors.SPRING,
-        summary="Ask about a token, in the form of Spring Security OAuth 2.x",
-        fields=(Field("token", "the token to check", is_required=True),),
-    ),
-    Endpoint(
-        path="/oauth/tokeninfo",
-        methods=("GET",),
-        story=tokeninfo.answer,
-        gives=(TokenInfo,),
-        parameters=Where.QUERY,
-        caller=Caller.TOKEN_HOLDER,
-        summary="What a token says, for its holder",
-        fields=(Field("access_token", "the token, where it is not in the Authorization header"),),
-    ),
-    Endpoint(
-        path="/oauth/revoke",
-        story=revoke.answer,
-        caller=Caller.CLIENT,
-        is_cross_origin=True,
-        summary="Revoke a token (RFC 7009)",
-        fields=(Field("token", "the token to revoke", is_required=True), Field("token_type_hint", "not needed")),
-    ),
-    Endpoint(
-        path="/oauth/userinfo",
-        methods=("GET", "POST"),
-        story=userinfo.answer,
-        gives=(Profile,),
-        caller=Caller.TOKEN_HOLDER,
-        is_cross_origin=True,
-        summary="Claims about the person who signed in (OpenID Connect Core 1.0 section 5.3)",
-        fields=(Field("access_token", "by POST only: the token, where it is not in the Authorization header"),),
-    ),
-)
 
 PUBLICATIONS: Final = (
     Publication(
@@ -188,32 +75,61 @@ NEVER_IN_QUERY: Final = frozenset(
 """Parameters that would be written into every log on their way (RFC 6749 section 2.3.1), or silently not be heeded."""
 
 
-def endpoint_handler(issuer: Issuer, endpoint: Endpoint) -> Handler:
-    """The ASGI callable of an endpoint: read, tell the story, write; every refusal becomes its registered answer."""
-    max_body, body_timeout = issuer.settings.max_body, issuer.settings.body_timeout
-    takes_form, methods = endpoint.parameters is Where.FORM, endpoint.methods
-    is_cross_origin, addresses = endpoint.is_cross_origin, Addresses(issuer.settings)
+_NOT_READ: Final = Request()
+_NO_DOORS: Final[tuple[str, ...]] = ()
 
-    async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
-        always = NO_STORE
+
+class Path:
+    """One path that machines call, as every dialect that has it says it."""
+
+    def __init__(self, issuer: Issuer, spoken: Spoken, path: str, dialects: Mapping[str, Dialect]) -> None:
+        self._issuer = issuer
+        self._spoken = spoken
+        self._by_dialect = {
+            dialect.name: endpoint
+            for dialect in dialects.values()
+            for endpoint in dialect.endpoints
+            if endpoint.path == path
+        }
+        self._standard = self._by_dialect.get(STANDARD_NAME)
+        self.is_standard = self._standard is not None
+        """Whether every realm has it."""
+        self._first = self._standard or next(iter(self._by_dialect.values()))
+        self._is_translated = len(self._by_dialect) > 1 or not self.is_standard
+        self._addresses = Addresses(issuer.settings)
+        is_held = self._first.caller is Caller.TOKEN_HOLDER
+        self._client_of = spoken.holder_of if is_held else spoken.client_of
+        self._legacy = [] if self.is_standard else legacy_headers(None)
+        self._max_body, self._body_timeout = issuer.settings.max_body, issuer.settings.body_timeout
+
+    def is_there(self) -> bool:
+        """Whether any realm has this path."""
+        return self.is_standard or not self._spoken.names().isdisjoint(self._by_dialect)
+
+    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Read, tell the story, write; every refusal becomes its registered answer."""
+        endpoint, request, client, doors = self._first, _NOT_READ, None, _NO_DOORS
+        before, always = NO_STORE, NO_STORE + self._legacy
         try:
-            if is_cross_origin:
-                always = NO_STORE + await cors.headers(issuer, scope)
+            is_translated = self._is_translated and self._spoken.is_any()
+            methods = self._methods() if is_translated else endpoint.methods
+            if endpoint.is_cross_origin:
+                before = NO_STORE + await cors.headers(self._issuer, scope)
+                always = before + self._legacy
                 if scope["method"] == "OPTIONS":
-                    await asgi.write(send, 204, always + cors.preflight(methods), b"")
+                    await asgi.write(send, 204, always + cors.preflight(endpoint.methods), b"")
                     return
             if scope["method"] not in methods:
-                raise BadHttp(
-                    405, f"method: expected {' or '.join(methods)}", [(b"allow", ", ".join(methods).encode())]
-                )
-            request = await asgi.read(
-                scope, receive, max_body=max_body, body_timeout=body_timeout, address=addresses.of(scope)
-            )
-            if takes_form and request.query:
-                _refuse_secrets_in_query(request)
-            told = await endpoint.story(issuer, request)
+                raise WrongMethod(endpoint.methods)
+            request = await self._read(scope, receive)
+            if is_translated or request.query or "grant_type" in request.parameters:
+                client, endpoint, request = await self._heard(request, scope["method"], is_translated=is_translated)
+                doors = self._doors(endpoint, request, client)
+            if doors:
+                always = before + legacy_headers(client)
+            told = await endpoint.story(self._issuer, request)
         except OAuthError as error:
-            await _refuse(issuer, send, error, endpoint, always)
+            await self._refuse(send, error, endpoint, request, always)
         except BadHttp as problem:
             answer = ErrorAnswer("invalid_request", str(problem))
             await asgi.write_json(send, problem.status, always + problem.headers, answer)
@@ -222,12 +138,102 @@ def endpoint_handler(issuer: Issuer, endpoint: Endpoint) -> Handler:
             answer = ErrorAnswer("server_error", "the server failed; nothing more is known to you, its log says more")
             await asgi.write_json(send, 500, always, answer)
         else:
-            if told is None:
-                await asgi.write(send, 200, always, b"")
-            else:
-                await asgi.write_json(send, 200, always, told)
+            if client is not None and (self.is_standard or client.realm.dialect in self._by_dialect):
+                for door in doors:
+                    self._issuer.legacy_use.count(client, door)
+            await _write(send, always, told)
 
-    return handle
+    def _read(self, scope: HTTPScope, receive: Receive) -> Awaitable[Request]:
+        return asgi.read(
+            scope,
+            receive,
+            max_body=self._max_body,
+            body_timeout=self._body_timeout,
+            address=self._addresses.of(scope),
+            is_raw=self._first.parameters is Where.RAW,
+        )
+
+    async def _heard(
+        self, request: Request, method: str, *, is_translated: bool
+    ) -> tuple[Client | None, Endpoint, Request]:
+        """Who asks, as far as that matters; which dialect's endpoint this is; and the request as that one means it.
+
+        Raises:
+            OAuthError: not one of the client's realm, or not called as it wants to be.
+        """
+        client, endpoint = None, self._first
+        if not self.is_standard:
+            request = endpoint.hears(request)
+        if is_translated:
+            client = await self._client_of(request)
+            endpoint = self._of_client(client, now=self._issuer.begin())
+            if method not in endpoint.methods:
+                raise WrongMethod(endpoint.methods)
+        if request.query:
+            request = _with_query(endpoint, request)
+        if self.is_standard:
+            request = endpoint.hears(request)
+        if client is None and endpoint.takes_grants:
+            client = await self._spoken.client_of(request)
+        return client, endpoint, request
+
+    def _methods(self) -> tuple[str, ...]:
+        """By which methods anybody may call this path."""
+        spoken = {STANDARD_NAME, *self._spoken.names()}
+        found = [endpoint.methods for name, endpoint in self._by_dialect.items() if name in spoken]
+        return tuple(dict.fromkeys(method for methods in found for method in methods))
+
+    def _doors(self, endpoint: Endpoint, request: Request, client: Client | None) -> tuple[str, ...]:
+        """The legacy doors that a request goes through."""
+        path = () if self.is_standard else (legacy.of_path(endpoint.path),)
+        query = (legacy.QUERY,) if request.had_query and endpoint.parameters is Where.EITHER else ()
+        if not endpoint.takes_grants:
+            return path + query
+        has_secret = bool(request.authorization) or "client_secret" in request.parameters
+        grant_type = request.parameters.get("grant_type")
+        return path + query + legacy.doors_of_grant(grant_type, client, has_secret=has_secret)
+
+    def _of_client(self, client: Client | None, *, now: int) -> Endpoint:
+        """The endpoint as the client's realm has it.
+
+        Raises:
+            SwitchedOff, InvalidClient: the path is not for this client's realm, or not any more.
+        """
+        dialect = self._spoken.of_client(client, now=now)
+        endpoint = self._by_dialect.get(dialect.name, self._standard)
+        if endpoint is not None:
+            return endpoint
+        if client is not None and client.realm.dialect in self._by_dialect:
+            raise SwitchedOff(sunset_at=client.realm.sunset_at)
+        if self._first.caller is Caller.TOKEN_HOLDER:
+            return self._first  # the story says whether the token may be used here
+        name = "nobody" if client is None else client.client_id
+        raise InvalidClient(client_auth.REFUSED, by_basic=True, reason=f"client {name} is of no realm with this path")
+
+    async def _refuse(
+        self, send: Send, error: OAuthError, endpoint: Endpoint, request: Request, always: Headers
+    ) -> None:
+        status = errors.status_of(error)
+        reason = error.reason if isinstance(error, InvalidClient) and error.reason else str(error)
+        told = f"{endpoint.path} {error.code}: {reason}"
+        self._issuer.tell(Event(name="request.refused", at=self._issuer.now(), reason=told))
+        headers = always + errors.headers_of(error)
+        if endpoint.refuses is None:
+            await asgi.write_json(send, status, headers, errors.answer(error))
+            return
+        refusal = endpoint.refuses(error, status, request)
+        if refusal.challenge is not None or refusal.status not in (401, 403):
+            headers = [header for header in headers if header[0] != b"www-authenticate"]
+        if refusal.challenge is not None:
+            headers.append((b"www-authenticate", refusal.challenge.encode("ascii", "replace")))
+        await asgi.write_json(send, refusal.status, headers, refusal.body)
+
+
+def legacy_headers(client: Client | None) -> Headers:
+    """What every answer through a legacy door carries (RFC 9745 section 2, RFC 8594 section 3)."""
+    deprecation = (b"deprecation", b"@%d" % legacy.DEPRECATED_AT)
+    sunset_at = client.realm.sunset_at if client is not None else None
+    return [deprecation] if sunset_at is None else [deprecation, (b"sunset", asgi.http_date(sunset_at))]
 
 
 def publication_handler(issuer: Issuer, publication: Publication) -> Handler:
@@ -248,20 +254,37 @@ def publication_handler(issuer: Issuer, publication: Publication) -> Handler:
         try:
             document = publication.document(issuer) if constant is None else constant
         except OAuthError as error:
-            status = errors.status_of(error, errors.STANDARD)
-            await asgi.write_json(send, status, NO_STORE + errors.headers_of(error, status), errors.answer(error))
+            status = errors.status_of(error)
+            await asgi.write_json(send, status, NO_STORE + errors.headers_of(error), errors.answer(error))
             return
         await asgi.write(send, 200, headers, document)
 
     return handle
 
 
-async def _refuse(issuer: Issuer, send: Send, error: OAuthError, endpoint: Endpoint, always: Headers) -> None:
-    status = errors.status_of(error, endpoint.statuses)
-    reason = error.reason if isinstance(error, InvalidClient) and error.reason else str(error)
-    issuer.tell(Event(name="request.refused", at=issuer.now(), reason=f"{endpoint.path} {error.code}: {reason}"))
-    headers = always + errors.headers_of(error, status)
-    await asgi.write_json(send, status, headers, errors.answer(error))
+def _with_query(endpoint: Endpoint, request: Request) -> Request:
+    """The request with its query as the endpoint means it: as parameters, or as nothing that may say much.
+
+    Raises:
+        InvalidRequest: a parameter is where it must not be, or in both places (RFC 6749 section 3.2).
+    """
+    if endpoint.parameters is Where.FORM:
+        _refuse_secrets_in_query(request)
+    if endpoint.parameters is not Where.EITHER:
+        return request
+    twice = request.query.keys() & request.parameters.keys()
+    if twice:
+        raise InvalidRequest(f"{parameters.shown(min(twice))}: was sent in the query and in the body; send it once")
+    return replace(request, parameters={**request.query, **request.parameters}, query={}, had_query=True)
+
+
+async def _write(send: Send, headers: Headers, told: object) -> None:
+    if told is None:
+        await asgi.write(send, 200, headers, b"")
+    elif isinstance(told, Text):
+        await asgi.write(send, 200, [*headers, asgi.PLAIN], told.text.encode())
+    else:
+        await asgi.write_json(send, 200, headers, told)
 
 
 def _refuse_secrets_in_query(request: Request) -> None:

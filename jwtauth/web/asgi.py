@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from email.utils import formatdate
 from typing import Final, Literal
 from urllib.parse import parse_qsl
 
@@ -37,21 +38,28 @@ NO_STORE: Final[Headers] = [
 """What every answer to a machine carries that must not be kept (RFC 6749 section 5.1, SECURITY H-03)."""
 
 JSON: Final = (b"content-type", b"application/json")
+PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class BadHttp(Exception):
     """The request cannot be read as HTTP means it; no OAuth error fits."""
 
-    def __init__(
-        self, status: Literal[400, 405, 408, 413, 415], description: str, headers: Headers | None = None
-    ) -> None:
+    def __init__(self, status: Literal[400, 408, 413, 415], description: str, headers: Headers | None = None) -> None:
         super().__init__(description)
         self.status = status
         self.headers = headers or []
 
 
-async def read(scope: HTTPScope, receive: Receive, *, max_body: int, body_timeout: int, address: str = "") -> Request:
-    """The request with its form and query.
+async def read(
+    scope: HTTPScope,
+    receive: Receive,
+    *,
+    max_body: int,
+    body_timeout: int,
+    address: str = "",
+    is_raw: bool = False,
+) -> Request:
+    """The request with its form and query; a raw body, of whatever type, is the parameter `token`.
 
     Raises:
         BadHttp: too long, too slow, or no form.
@@ -72,10 +80,10 @@ async def read(scope: HTTPScope, receive: Receive, *, max_body: int, body_timeou
     if length != b"0":
         is_whole = WHOLE in (scope.get("extensions") or ())
         body = await _read_body(receive, length, is_whole=is_whole, max_body=max_body, body_timeout=body_timeout)
-    if body and content_type.partition(b";")[0].strip().lower() != FORM:
+    if body and not is_raw and content_type.partition(b";")[0].strip().lower() != FORM:
         raise BadHttp(415, "Content-Type: expected application/x-www-form-urlencoded")
     return Request(
-        parameters=_parameters(body, "body"),
+        parameters=_whole(body) if is_raw else _parameters(body, "body"),
         query=_parameters(scope["query_string"], "query"),
         authorization=authorization,
         address=address,
@@ -145,6 +153,18 @@ async def _collect(receive: Receive, *, max_body: int) -> bytes:
             raise BadHttp(413, f"body: at most {max_body} bytes are read", _CLOSE)
         if not message.get("more_body"):
             return bytes(chunks)
+
+
+def http_date(at: int) -> bytes:
+    """An instant as HTTP writes it (RFC 9110 section 5.6.7)."""
+    return formatdate(at, usegmt=True).encode()
+
+
+def _whole(body: bytes) -> Parameters:
+    try:
+        return parameters.read([("token", body.decode().strip())])
+    except UnicodeDecodeError:
+        raise InvalidRequest("body: is not UTF-8") from None
 
 
 def _parameters(encoded: bytes, where: str) -> Parameters:

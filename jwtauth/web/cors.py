@@ -37,9 +37,9 @@ async def headers(issuer: Issuer, scope: HTTPScope) -> Headers:
 
 
 def preflight(methods: tuple[str, ...]) -> Headers:
-    """What the answer to a preflight says beside it."""
+    """What the answer to a preflight says beside it; Swagger UI sends X-Requested-With."""
     return [
         (b"access-control-allow-methods", ", ".join(methods).encode("ascii")),
-        (b"access-control-allow-headers", b"authorization, content-type"),
+        (b"access-control-allow-headers", b"authorization, content-type, x-requested-with"),
         (b"access-control-max-age", b"%d" % MAX_AGE_IN),
     ]

@@ -13,14 +13,17 @@ from jwtauth.errors import (
     MissingToken,
     OAuthError,
     Overloaded,
+    SwitchedOff,
     TooManyAttempts,
+    WrongMethod,
 )
+from jwtauth.web import asgi
 from jwtauth.web.asgi import Headers
 
-Statuses = Mapping[type[OAuthError], int]
-
-STANDARD: Statuses = MappingProxyType(
+STATUSES: Mapping[type[OAuthError], int] = MappingProxyType(
     {
+        WrongMethod: 405,
+        SwitchedOff: 410,
         InvalidClient: 401,
         InvalidToken: 401,
         InsufficientScope: 403,
@@ -30,9 +33,6 @@ STANDARD: Statuses = MappingProxyType(
 )
 """Every other refusal is 400."""
 
-SPRING: Statuses = MappingProxyType({**STANDARD, InvalidToken: 400})
-"""Spring's check_token answers 400 for a token that is not alive."""
-
 
 class ErrorAnswer(Struct, frozen=True):
     """RFC 6749 section 5.2."""
@@ -41,25 +41,26 @@ class ErrorAnswer(Struct, frozen=True):
     error_description: str
 
 
-def status_of(error: OAuthError, statuses: Statuses) -> int:
+def status_of(error: OAuthError) -> int:
     """The status of a refusal, by its class or the nearest class above it."""
     for kind in type(error).__mro__:
-        if issubclass(kind, OAuthError) and kind in statuses:
-            return statuses[kind]
+        if issubclass(kind, OAuthError) and kind in STATUSES:
+            return STATUSES[kind]
     return 400
 
 
-def headers_of(error: OAuthError, status: int) -> Headers:
+def headers_of(error: OAuthError) -> Headers:
     """What a refusal's status demands beside it."""
     match error:
+        case WrongMethod(allowed=allowed):
+            return [(b"allow", ", ".join(allowed).encode())]
+        case SwitchedOff(sunset_at=instant):
+            return [(b"sunset", asgi.http_date(instant))]
         case InvalidClient(by_basic=True):
             return [(b"www-authenticate", b'Basic realm="jwtauth", charset="UTF-8"')]
         case MissingToken():
             return [(b"www-authenticate", b'Bearer realm="jwtauth"')]
-        case InvalidTokenRequest():
-            challenge = f'Bearer error="{error.code}", error_description="{error}"'
-            return [(b"www-authenticate", challenge.encode("ascii"))]
-        case InvalidToken() if status == 401:
+        case InvalidTokenRequest() | InvalidToken():
             challenge = f'Bearer error="{error.code}", error_description="{error}"'
             return [(b"www-authenticate", challenge.encode("ascii"))]
         case InsufficientScope(scope=scope):

@@ -1,12 +1,13 @@
-"""The OpenAPI document: what Litestar knows of the pages, and the machines' endpoints as `api` declares them."""
+"""The OpenAPI document: what Litestar knows of the pages, and the machines' endpoints as the dialects declare them."""
 
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from litestar import Litestar
 
-from jwtauth.web.api import ENDPOINTS, PUBLICATIONS, Caller, Endpoint, Publication, Where
+from jwtauth.dialects.dialect import STANDARD_NAME, Caller, Dialect, Endpoint, Where
+from jwtauth.web.api import PUBLICATIONS, Publication
 from jwtauth.web.errors import ErrorAnswer
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -29,29 +30,54 @@ _SECURITY: dict[Caller, list[dict[str, list[str]]]] = {
 _FORM = "application/x-www-form-urlencoded"
 
 
-@lru_cache(maxsize=1)
-def document(app: Litestar) -> bytes:
-    """The whole document as JSON (OpenAPI 3.1), made once: it takes milliseconds (SECURITY D-07)."""
+class Documents:
+    """The documents of one application: what realms do not speak is not described."""
+
+    def __init__(self, app: Litestar, dialects: Mapping[str, Dialect]) -> None:
+        self._app = app
+        self._dialects = dialects
+        self._made: dict[frozenset[str], bytes] = {}
+
+    def document(self, names: frozenset[str]) -> bytes:
+        """The whole document as JSON (OpenAPI 3.1); each is made once: it takes milliseconds (SECURITY D-07)."""
+        if names not in self._made:
+            spoken = {name: found for name, found in self._dialects.items() if name in {STANDARD_NAME, *names}}
+            self._made[names] = _document(self._app, spoken)
+        return self._made[names]
+
+
+def _document(app: Litestar, dialects: Mapping[str, Dialect]) -> bytes:
+    endpoints = list({endpoint.path: endpoint for endpoint in _endpoints(dialects)}.values())
     described: dict[str, Any] = app.openapi_schema.to_schema()
-    types = [given for endpoint in ENDPOINTS for given in endpoint.gives]
+    types = [given for endpoint in endpoints for given in endpoint.gives]
     schemas, components = msgspec.json.schema_components([*types, ErrorAnswer], ref_template=_REFERENCE)
     by_type = dict(zip(types, schemas, strict=False))
     described.setdefault("components", {}).setdefault("schemas", {}).update(components)
+    standard = {endpoint.path for endpoint in dialects[STANDARD_NAME].endpoints}
     described["components"]["securitySchemes"] = {
         "client": {"type": "http", "scheme": "basic", "description": "client_id and client_secret"},
         "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     }
-    for endpoint in ENDPOINTS:
+    for endpoint in endpoints:
         answers = [by_type[given] for given in endpoint.gives]
         for method in endpoint.methods:
-            operation = _operation(endpoint, method, {"anyOf": answers} if answers else None)
+            schema = {"anyOf": answers} if answers else None
+            operation = _operation(endpoint, method, schema, is_legacy=endpoint.path not in standard)
             described["paths"].setdefault(endpoint.path, {})[method.lower()] = operation
     for publication in PUBLICATIONS:
         described["paths"][publication.path] = {"get": _publication(publication)}
     return msgspec.json.encode(described)
 
 
-def _operation(endpoint: Endpoint, method: str, answer: dict[str, Any] | None) -> dict[str, Any]:
+def _endpoints(dialects: Mapping[str, Dialect]) -> Iterable[Endpoint]:
+    """Every path once; where the standard has it, as the standard says it."""
+    for name, dialect in dialects.items():
+        if name != STANDARD_NAME:
+            yield from dialect.endpoints
+    yield from dialects[STANDARD_NAME].endpoints
+
+
+def _operation(endpoint: Endpoint, method: str, answer: dict[str, Any] | None, *, is_legacy: bool) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
         "operationId": _operation_id(endpoint, method),
@@ -62,7 +88,10 @@ def _operation(endpoint: Endpoint, method: str, answer: dict[str, Any] | None) -
         },
         "security": _SECURITY[endpoint.caller],
     }
-    if endpoint.parameters is Where.FORM:
+    operation["deprecated"] = is_legacy
+    if endpoint.parameters is Where.RAW:
+        operation["requestBody"] = {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    elif endpoint.parameters is Where.FORM or (endpoint.parameters is Where.EITHER and method != "GET"):
         if method == "GET":
             return operation  # the token is in the header
         is_required = any(field.is_required for field in endpoint.fields)
@@ -82,7 +111,7 @@ def _operation(endpoint: Endpoint, method: str, answer: dict[str, Any] | None) -
 
 
 def _operation_id(endpoint: Endpoint, method: str) -> str:
-    name = endpoint.path.rsplit("/", 1)[-1]
+    name = endpoint.path.removeprefix("/oauth/").strip("/").replace("/", "-")
     return name if len(endpoint.methods) == 1 else f"{name}-{method.lower()}"
 
 

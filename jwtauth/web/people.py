@@ -1,7 +1,7 @@
 """Everything that is not a machines' endpoint, as one Litestar application: pages, static files, OpenAPI, health."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any, Final
@@ -9,18 +9,21 @@ from urllib.parse import urlsplit
 
 from litestar import Litestar, MediaType, Request, Response, get
 from litestar.config.response_cache import ResponseCacheConfig
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ServiceUnavailableException
 from litestar.exceptions.responses import create_exception_response
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from jwtauth.dialects.dialect import Dialect
+from jwtauth.dialects.spoken import Spoken
 from jwtauth.endpoints import tell_logouts
 from jwtauth.endpoints.outcomes import ErrorPage, Fault
-from jwtauth.errors import ConfigurationError, OAuthError
+from jwtauth.errors import ConfigurationError, OAuthError, Overloaded
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.log import LOGGER
-from jwtauth.web import openapi, pages
+from jwtauth.web import pages
+from jwtauth.web.openapi import Documents
 from jwtauth.web.pages import Pages
 from jwtauth.web.render import FrontPage
 
@@ -32,9 +35,9 @@ _NOTHING_ALLOWED: Final = {"Content-Security-Policy": "default-src 'none'; frame
 _FAULTS: Final = {404: Fault.NOT_FOUND, 405: Fault.WRONG_METHOD}
 
 
-def create(issuer: Issuer) -> Litestar:
+def create(issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect]) -> Litestar:
     """The application; it tells clients of logouts while it runs, and closes the issuer at the end."""
-    people = Pages(issuer)
+    people = Pages(issuer, spoken, dialects)
     base = urlsplit(issuer.settings.issuer).path
 
     @get(base or "/", media_type=MediaType.HTML, include_in_schema=False)
@@ -42,8 +45,11 @@ def create(issuer: Issuer) -> Litestar:
         return people.shown(request, FrontPage())
 
     @get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False)
-    async def openapi_document(request: Request[Any, Any, Any]) -> bytes:
-        return openapi.document(request.app)
+    async def openapi_document() -> bytes:
+        try:
+            return documents.document(spoken.names())
+        except Overloaded as problem:
+            raise ServiceUnavailableException(detail=str(problem)) from None
 
     @get("/healthz", media_type=MediaType.TEXT, summary="Whether the process answers")
     async def healthz() -> str:
@@ -60,13 +66,14 @@ def create(issuer: Issuer) -> Litestar:
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        telling = asyncio.create_task(tell_logouts.run(issuer))
+        chores = [asyncio.create_task(tell_logouts.run(issuer)), asyncio.create_task(issuer.legacy_use.run(issuer.now))]
         try:
             yield
         finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
+            for chore in chores:
+                chore.cancel()
+                with suppress(asyncio.CancelledError):
+                    await chore
             await issuer.outside.close()
             issuer.close()
 
@@ -83,7 +90,7 @@ def create(issuer: Issuer) -> Litestar:
         return answer
 
     headers = {**pages.HEADERS, **_NOTHING_ALLOWED}
-    return Litestar(
+    app = Litestar(
         [front, openapi_document, healthz, readyz, *people.handlers(), *_static_files(base)],
         openapi_config=OpenAPIConfig(
             title="jwtauth", version=version("jwtauth"), path="/schema", render_plugins=[JsonRenderPlugin()]
@@ -94,6 +101,8 @@ def create(issuer: Issuer) -> Litestar:
         logging_config=None,
         lifespan=[running],
     )
+    documents = Documents(app, dialects)
+    return app
 
 
 def _static_files(base: str) -> list[HTTPRouteHandler]:

@@ -1,6 +1,7 @@
 """Pages as HTML: in the person's language, with the status and the Content-Security-Policy that each of them needs."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
@@ -40,6 +41,9 @@ LONGEST_ACCEPT_LANGUAGE: Final = 1024
 """How much of the header is read, in characters; browsers send less than 100."""
 
 
+_ALL_AS_THEY_ARE: Final[Mapping[type[Page], str]] = {}
+
+
 class FrontPage(Struct, frozen=True, kw_only=True):
     """What this service is, for whoever opens the issuer in a browser."""
 
@@ -74,11 +78,19 @@ class Renderer:
         return tuple(self._environments)
 
     def render(
-        self, page: Page | FrontPage, *, accept_language: str | None, now: int, request_id: str = ""
+        self,
+        page: Page | FrontPage,
+        *,
+        accept_language: str | None,
+        now: int,
+        request_id: str = "",
+        templates: Mapping[type[Page], str] = _ALL_AS_THEY_ARE,
     ) -> Rendered:
-        """The page in the first of the person's languages that we speak."""
+        """The page in the first of the person's languages that we speak; `templates` are those that look otherwise."""
         language = negotiate(page.ui_locales, accept_language, self.languages)
-        template = self._environments[language].get_template(TEMPLATES[type(page)])
+        standard = TEMPLATES[type(page)]
+        name = standard if isinstance(page, FrontPage) else templates.get(type(page), standard)
+        template = self._environments[language].get_template(name)
         return Rendered(
             html=template.render(page=page, now=now, request_id=request_id).encode("utf-8", "replace"),
             language=language,
@@ -246,6 +258,7 @@ def _status(page: Page | FrontPage) -> int:
 _BY_FAULT: Final = {
     Fault.NOT_FOUND: 404,
     Fault.WRONG_METHOD: 405,
+    Fault.SWITCHED_OFF: 410,
     Fault.TOO_LARGE: 413,
     Fault.OVERLOADED: 503,
     Fault.SERVER: 500,

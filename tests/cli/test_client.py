@@ -1,13 +1,16 @@
 """`jwtauth client`, and secrets of which two may be valid at once."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import Result
 
 from jwtauth.cli.running import with_store
+from jwtauth.dialects.registry import DIALECTS, NAMES
 from jwtauth.errors import InvalidClient
 from jwtauth.passwords import Passwords
 from jwtauth.protocol import client_auth
@@ -101,6 +104,7 @@ class TestCreate:
             ),
             *("--authority", "ROLE_BATCH", "--redirect-uri", "https://c.example/cb", "--access-token-in", "60"),
             *("--reusable-refresh", "--introspects-realm", "default", "--native", "--no-pkce", "--no-consent"),
+            *("--secretless-grant", "password", "--default-redirect-uri", "https://c.example/cb"),
             *("--implicit", "--id-token-algorithm", "ES256", "--post-logout-redirect-uri", "https://c.example/"),
             *(
                 "--post-logout-redirect-uri",
@@ -123,6 +127,7 @@ class TestCreate:
             "resources": ["https://r.example"],
             "authorities": ["ROLE_BATCH"],
             "redirect_uris": ["https://c.example/cb"],
+            "default_redirect_uri": "https://c.example/cb",
             "application_type": "native",
             "requires_pkce": False,
             "asks_consent": False,
@@ -132,6 +137,8 @@ class TestCreate:
             "backchannel_logout_uri": "https://c.example/out",
             "access_token_in": 60,
             "refresh_token_is_reusable": True,
+            "secretless_grants": ["password"],
+            "redeemed_by": None,
             "introspects_realms": ["default"],
             "disabled_at": None,
             "is_demo": False,
@@ -378,3 +385,113 @@ class TestSecretRotate:
 
     def test_refuses_a_negative_duration(self, people: Callable[..., Result], refused: Callable[..., str]) -> None:
         assert "keep-old-for" in refused("client", "secret", "rotate", "portal", "--keep-old-for", "-1")
+
+
+class TestForOldClients:
+    """Settings for those that cannot move yet."""
+
+    def test_are_set_and_taken_back(self, service: Callable[..., Result], read: Callable[..., Any]) -> None:
+        uris = ("--redirect-uri", "https://old.example/a", "--redirect-uri", "https://old.example/b")
+        created = read(
+            *("client", "create", "old", *uris, "--default-redirect-uri", "https://old.example/b"),
+            *("--secretless-grant", "password", "--secretless-grant", "refresh_token"),
+        )
+        assert created["default_redirect_uri"] == "https://old.example/b"
+        assert created["secretless_grants"] == ["password", "refresh_token"]
+        changed = read("client", "change", "old", "--default-redirect-uri", "", "--secretless-grant", "")
+        assert changed["default_redirect_uri"] is None
+        assert changed["secretless_grants"] == []
+
+    def test_refuse_what_nothing_would_protect(
+        self, service: Callable[..., Result], refused: Callable[..., str]
+    ) -> None:
+        arguments = ("client", "create", "old", "--secretless-grant", "client_credentials")
+        assert "secretless grant 'client_credentials'" in refused(*arguments)
+        arguments = ("client", "create", "old", "--default-redirect-uri", "https://old.example/b")
+        assert "default_redirect_uri: is none of" in refused(*arguments)
+
+
+class TestRedeemedBy:
+    """A client whose codes another one redeems, with that one's secret (SEEDS S1)."""
+
+    def test_has_no_secret(self, service: Callable[..., Result], read: Callable[..., Any]) -> None:
+        service("client", "create", "partner")
+        created = read("client", "create", "old", "--redeemed-by", "partner")
+        assert (created["redeemed_by"], created["secrets"]) == ("partner", [])
+        assert "client_secret" not in created
+
+    def test_loses_the_secret_that_it_had(self, service: Callable[..., Result], read: Callable[..., Any]) -> None:
+        service("client", "create", "partner")
+        service("client", "create", "old")
+        assert read("client", "change", "old", "--redeemed-by", "partner")["secrets"] == []
+        assert read("client", "show", "old")["secrets"] == []
+        assert read("client", "change", "old", "--redeemed-by", "")["redeemed_by"] is None
+
+    def test_gets_no_secret_either(self, service: Callable[..., Result], refused: Callable[..., str]) -> None:
+        service("client", "create", "partner")
+        service("client", "create", "old", "--redeemed-by", "partner")
+        assert "partner redeems for it" in refused("client", "secret", "rotate", "old")
+        result = service("client", "create", "older", "--redeemed-by", "partner", "--secret-stdin", text="a secret\n")
+        assert result.exit_code == 2
+
+    @pytest.mark.parametrize(
+        ("partner", "words"),
+        [
+            ("nobody", "there is no client nobody"),
+            ("stranger", "redeemed_by stranger: is no other client of realm default"),
+            ("old", "redeemed_by old: is no other client"),
+        ],
+    )
+    def test_is_another_client_of_the_same_realm(
+        self, service: Callable[..., Result], refused: Callable[..., str], partner: str, words: str
+    ) -> None:
+        service("realm", "create", "elsewhere")
+        service("client", "create", "stranger", "--realm", "elsewhere")
+        service("client", "create", "old")
+        assert words in refused("client", "change", "old", "--redeemed-by", partner)
+
+
+class TestOfADialect:
+    """A new client starts from what its realm's dialect needs."""
+
+    @pytest.fixture
+    def realms(self, service: Callable[..., Result]) -> Callable[..., Result]:
+        for name in NAMES:
+            assert service("realm", "create", f"r-{name}", "--dialect", name).exit_code == 0
+        return service
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_gets_its_defaults(self, realms: Callable[..., Result], read: Callable[..., Any], name: str) -> None:
+        created = read("client", "create", "old", "--realm", f"r-{name}", "--redirect-uri", "https://old.example/back")
+        expected = json.loads(msgspec.json.encode(DIALECTS[name].client))
+        expected["grant_types"] = [
+            found
+            for found in expected.get("grant_types", ["authorization_code", "refresh_token"])
+            if found != "external_token"
+        ]
+        assert {member: created[member] for member in expected} == expected
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_is_made_whatever_kind_of_client_it_is(self, realms: Callable[..., Result], name: str) -> None:
+        of_realm = ("--realm", f"r-{name}")
+        uri = ("--redirect-uri", "https://old.example/back")
+        for number, arguments in enumerate(
+            (
+                [],
+                ["--scope", "other"],
+                ["--public", "--grant-type", "password"],
+                ["--public", *uri],
+                ["--pkce", "--rotating-refresh", *uri],
+            )
+        ):
+            result = realms("client", "create", f"old-{number}", *of_realm, *arguments)
+            assert result.exit_code == 0, result.output
+
+    def test_gets_what_was_named_instead(self, realms: Callable[..., Result], read: Callable[..., Any]) -> None:
+        created = read(
+            *("client", "create", "old", "--realm", "r-flarecast", "--pkce", "--secretless-grant", ""),
+            *("--auth-method", "client_secret_basic"),
+        )
+        assert created["requires_pkce"] is True
+        assert created["secretless_grants"] == []
+        assert created["auth_method"] == "client_secret_basic"

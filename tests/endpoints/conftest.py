@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from jwtauth.endpoints import account, authorize, introspect, log_out, revoke, sign_in, token
 from jwtauth.endpoints.outcomes import (
     AccountPage,
+    Carry,
     ConfirmLogoutPage,
     ConsentPage,
     GoOn,
@@ -42,7 +43,7 @@ from tests.web.site import basic
 
 T = TypeVar("T")
 Story = Callable[[Issuer, Visit], Awaitable[Outcome]]
-Seen = Page | Redirect
+Seen = Page | Redirect | Carry
 
 DAY: Final = 86_400
 APPLICATION: Final[dict[str, Any]] = {
@@ -279,8 +280,7 @@ def meanwhile(
 
 def answer(seen: Seen) -> dict[str, str]:
     """The parameters with which a browser was sent back to an application."""
-    parts = urlsplit(shown(Redirect, seen).url)
-    return dict(parse_qsl(parts.query or parts.fragment))
+    return shown(Carry, seen).answer.parameters
 
 
 async def _awaited(work: Awaitable[T]) -> T:

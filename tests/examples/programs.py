@@ -62,6 +62,23 @@ def flask(folder: Path, environment: Mapping[str, str]) -> Iterator[Example]:
 
 
 @contextmanager
+def secure_resource(folder: Path, environment: Mapping[str, str]) -> Iterator[Example]:
+    """examples/secure_resource.py."""
+    port = str(free_port())
+    command = ["flask", "--app", str(EXAMPLES / "secure_resource"), "run", "--port", port]
+    with _running([sys.executable, "-m", *command], folder, port, environment) as url:
+        yield Example(url)
+
+
+@contextmanager
+def aioauth_walk(folder: Path, port: int, environment: Mapping[str, str]) -> Iterator[str]:
+    """examples/aioauth_walk.py, on the port to which its client's redirect URI leads."""
+    command = ["flask", "--app", str(EXAMPLES / "aioauth_walk"), "run", "--port", str(port)]
+    with _running([sys.executable, "-m", *command], folder, str(port), environment, ready="/") as url:
+        yield url
+
+
+@contextmanager
 def nginx(folder: Path, environment: Mapping[str, str]) -> Iterator[Example]:
     """examples/nginx, a copy of it with other ports."""
     ports = dict(zip(PORTS, (str(free_port()) for _ in PORTS), strict=True))
@@ -74,13 +91,40 @@ def nginx(folder: Path, environment: Mapping[str, str]) -> Iterator[Example]:
         yield Example(url, is_published=False)
 
 
+@contextmanager
+def infraviewer(folder: Path, environment: Mapping[str, str]) -> Iterator[Example]:
+    """examples/infraviewer."""
+    port = str(free_port())
+    command = ["flask", "--app", str(EXAMPLES / "infraviewer" / "app"), "run", "--port", port]
+    with _running([sys.executable, "-m", *command], folder, port, environment, ready="/") as url:
+        yield Example(url)
+
+
+@contextmanager
+def swagger_ui(folder: Path, port: int, environment: Mapping[str, str]) -> Iterator[Example]:
+    """examples/swagger_ui, on the port to which its client's redirect URI leads."""
+    command = ["flask", "--app", str(EXAMPLES / "swagger_ui" / "app"), "run", "--port", str(port)]
+    with _running([sys.executable, "-m", *command], folder, str(port), environment, ready="/") as url:
+        yield Example(url)
+
+
+def command_line(folder: Path, *arguments: str) -> None:
+    """Run `jwtauth` as an operator does in this folder; it must succeed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JWTAUTH_")}
+    command = [sys.executable, "-m", "jwtauth", "--folder", str(folder), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def has_nginx() -> bool:
     """Whether nginx is on this machine; Debian has it where only root looks."""
     return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is not None
 
 
 @contextmanager
-def _running(command: Sequence[str], folder: Path, port: str, environment: Mapping[str, str]) -> Iterator[str]:
+def _running(
+    command: Sequence[str], folder: Path, port: str, environment: Mapping[str, str], *, ready: str = "/healthz"
+) -> Iterator[str]:
     """Start it, wait until it answers, and stop it by its process id."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     url = f"http://127.0.0.1:{port}"
@@ -89,7 +133,7 @@ def _running(command: Sequence[str], folder: Path, port: str, environment: Mappi
         known = {**os.environ, "PATH": path, "RESOURCE": url, "TMPDIR": str(folder), **environment}
         process = subprocess.Popen(command, stdout=output, stderr=output, env=known, cwd=folder)
     try:
-        assert wait_for(f"{url}/healthz", process), log.read_text()
+        assert wait_for(f"{url}{ready}", process), log.read_text()
         yield url
     finally:
         process.terminate()

@@ -5,7 +5,17 @@ from typing import Any
 from jwtauth.protocol.authorization import Addressee, AuthorizationRequest, ResponseMode, ResponseType
 from jwtauth.protocol.claims import AccessToken, Status, StatusList
 from jwtauth.protocol.interaction import Standing, Transaction
-from jwtauth.protocol.records import Client, Consent, Grant, GrantType, Realm, Session, User
+from jwtauth.protocol.records import (
+    Client,
+    ClientSecret,
+    Consent,
+    Grant,
+    GrantType,
+    Realm,
+    SecretKind,
+    Session,
+    User,
+)
 
 NOW = 1_800_000_000
 ISSUER = "https://issuer.example"
@@ -51,6 +61,23 @@ def application(**changes: Any) -> Client:
         "scope": ("openid", "profile", "email", "offline_access", "read", "write"),
         "redirect_uris": (CALLBACK,),
     }
+    return client(**{**settings, **changes})
+
+
+def generated_digest(digest: str) -> ClientSecret:
+    """What is stored of a secret of 256 random bits."""
+    return ClientSecret(kind=SecretKind.GENERATED, digest=digest, created_at=0)
+
+
+def owned(**changes: Any) -> Client:
+    """An application without a secret of its own: what it is given, `partner` redeems."""
+    settings = {"id": 3, "client_id": "alfrescoapp", "requires_pkce": False, "redeemed_by": "SkyVaultapp"}
+    return application(**{**settings, **changes})
+
+
+def partner(**changes: Any) -> Client:
+    """Who redeems for `owned`, with another scope and other redirect URIs than that one has."""
+    settings = {"id": 4, "client_id": "SkyVaultapp", "scope": ("backend",), "authorities": ("ROLE_PARTNER",)}
     return client(**{**settings, **changes})
 
 

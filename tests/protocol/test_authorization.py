@@ -33,6 +33,8 @@ OLD = records.application(allows_implicit=True)
 LOOPBACK = "http://127.0.0.1:7777/callback"
 NATIVE = records.application(application_type=ApplicationType.NATIVE, redirect_uris=(LOOPBACK,))
 OTHER = "https://player.example/other"
+TWO = (CALLBACK, OTHER)
+DEFAULTING = records.application(redirect_uris=TWO, default_redirect_uri=OTHER)
 
 
 def sent(**changes: Any) -> Parameters:
@@ -58,7 +60,7 @@ def decide(
 ) -> AuthorizationRequest:
     asked = sent(**changes)
     to = authorization.addressee(asked, client, repeated=repeated)
-    return authorization.decide(asked, client, to, repeated=repeated, hint_subject=hint_subject)
+    return authorization.decide(asked, client, to, repeated=repeated, hint_subject=hint_subject, now=NOW)
 
 
 class TestTheAddressee:  # RFC 6749 section 4.1.2.1: before it is proven nobody is sent anywhere
@@ -387,7 +389,7 @@ class TestLater:
     REQUEST = records.authorization_request(resources=("https://api.example",))
 
     def test_is_good_while_nothing_changed(self) -> None:
-        assert authorization.check_still_allowed(self.REQUEST, PLAYER) is PLAYER
+        assert authorization.check_still_allowed(self.REQUEST, PLAYER, now=NOW) is PLAYER
 
     @pytest.mark.parametrize(
         "client",
@@ -401,7 +403,7 @@ class TestLater:
     )
     def test_is_unanswerable_where_nobody_may_be_sent_any_more(self, client: Client | None) -> None:
         with pytest.raises(Unanswerable):
-            authorization.check_still_allowed(self.REQUEST, client)
+            authorization.check_still_allowed(self.REQUEST, client, now=NOW)
 
     @pytest.mark.parametrize(
         ("changes", "refusal"),
@@ -415,18 +417,18 @@ class TestLater:
         self, changes: dict[str, Any], refusal: type[OAuthError]
     ) -> None:
         with pytest.raises(refusal):
-            authorization.check_still_allowed(self.REQUEST, records.application(**changes))
+            authorization.check_still_allowed(self.REQUEST, records.application(**changes), now=NOW)
 
     def test_is_refused_where_the_client_may_not_be_given_tokens_in_front_any_more(self) -> None:
         implicit = records.authorization_request(response_type=ResponseType.TOKEN)
-        assert authorization.check_still_allowed(implicit, OLD) is OLD
+        assert authorization.check_still_allowed(implicit, OLD, now=NOW) is OLD
         with pytest.raises(UnsupportedResponseType):
-            authorization.check_still_allowed(implicit, PLAYER)
+            authorization.check_still_allowed(implicit, PLAYER, now=NOW)
 
     def test_is_good_where_nothing_was_asked_for(self) -> None:
         request = records.authorization_request(scope=(), addressee=records.addressee(is_redirect_uri_sent=False))
         assert authorization.check_still_allowed(
-            request, records.application(scope=(), redirect_uris=(OTHER, CALLBACK))
+            request, records.application(scope=(), redirect_uris=(OTHER, CALLBACK)), now=NOW
         )
 
     def test_is_good_for_a_default_scope_however_long(self) -> None:
@@ -434,7 +436,7 @@ class TestLater:
         client = records.application(scope=tuple(f"a-rather-long-scope-value-{n}" for n in range(120)))
         request = decide(client, scope=None)
         assert len(scopes.text(request.scope)) > scopes.MAX_LENGTH
-        assert authorization.check_still_allowed(request, client) is client
+        assert authorization.check_still_allowed(request, client, now=NOW) is client
 
 
 class TestTheAnswer:  # RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207 section 2
@@ -526,19 +528,53 @@ class TestWhateverIsSent:
             asked, repeated = parameters.read_each(pairs)
             to = authorization.addressee(asked, client, repeated=repeated)
             assert to.redirect_uri in client.redirect_uris or to.redirect_uri.startswith("http://127.0.0.1:")
-            request = authorization.decide(asked, client, to, repeated=repeated, hint_subject=hint_subject)
+            request = authorization.decide(asked, client, to, repeated=repeated, hint_subject=hint_subject, now=NOW)
         except (OAuthError, Unanswerable):
             return
         assert {*request.scope} <= {*client.scope}
         assert request.code_challenge or client is EXEMPT or request.response_type is ResponseType.TOKEN
-        assert authorization.check_still_allowed(request, client) is client
+        assert authorization.check_still_allowed(request, client, now=NOW) is client
 
     @given(changes=st.dictionaries(st.sampled_from(NAMES[4:]), VALUES, max_size=4))
     def test_beside_a_good_request_is_answered_or_refused(self, changes: dict[str, str]) -> None:
         """Nearer to what is let in, so that more of it is read."""
         to = addressee()
         try:
-            request = authorization.decide({**sent(), **changes}, PLAYER, to)
+            request = authorization.decide({**sent(), **changes}, PLAYER, to, now=NOW)
         except OAuthError:
             return
         assert request.addressee is to
+
+
+class TestTheDefaultRedirectUri:  # RFC 6749 section 3.1.2.3
+    def test_is_where_the_answer_goes_where_the_request_names_none(self) -> None:
+        to = addressee(DEFAULTING, redirect_uri=None)
+        assert (to.redirect_uri, to.is_redirect_uri_sent) == (OTHER, False)
+
+    def test_gives_way_to_the_one_that_is_sent(self) -> None:
+        to = addressee(DEFAULTING)
+        assert (to.redirect_uri, to.is_redirect_uri_sent) == (CALLBACK, True)
+
+    @pytest.mark.parametrize("uri", ["https://evil.example/", f"{OTHER}/", "http://player.example/other"])
+    def test_r_02_never_takes_the_place_of_one_that_is_not_registered(self, uri: str) -> None:
+        with pytest.raises(Unanswerable):
+            addressee(DEFAULTING, redirect_uri=uri)
+
+    def test_r_03_never_takes_the_place_of_one_that_was_sent_twice(self) -> None:
+        with pytest.raises(Unanswerable):
+            addressee(DEFAULTING, redirect_uri=None, repeated=("redirect_uri",))
+
+    def test_is_needed_where_there_are_several(self) -> None:
+        with pytest.raises(Unanswerable):
+            addressee(records.application(redirect_uris=TWO), redirect_uri=None)
+
+    def test_has_to_be_the_clients_still_when_the_answer_goes_out(self) -> None:
+        to = records.addressee(redirect_uri=OTHER, is_redirect_uri_sent=False)
+        request = records.authorization_request(addressee=to, scope=("read",))
+        assert authorization.check_still_allowed(request, DEFAULTING, now=NOW) is DEFAULTING
+        with pytest.raises(Unanswerable):
+            authorization.check_still_allowed(request, PLAYER, now=NOW)
+
+    def test_does_not_serve_openid(self) -> None:  # OpenID Connect Core 1.0 section 3.1.2.1
+        with pytest.raises(InvalidRequest):
+            decide(DEFAULTING, redirect_uri=None)

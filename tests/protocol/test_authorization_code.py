@@ -262,3 +262,90 @@ class TestResource:  # RFC 8707 section 2.2
         with pytest.raises(OAuthError):
             decide(resource=("https://elsewhere.example",))
         assert isinstance(decide(), Redeem)
+
+
+class TestAPartner:
+    """The client that the owner names redeems its codes, with its own proof; the token is the owner's."""
+
+    OWNER = records.owned()
+    PARTNER = records.partner()
+    GIVEN = replace(CODE, client_id=OWNER.id, code_challenge=None)
+
+    def decide(self, grant: Grant = GIVEN, *, client: Client = PARTNER, owner: Client = OWNER, **changes: Any) -> Any:
+        usual = {"code": "ac_...", "redirect_uri": CALLBACK}
+        asked = Request(**{**usual, **changes})
+        return authorization_code.decide(asked, client, grant, records.user(), records.session(), owner=owner, now=NOW)
+
+    def test_gets_the_owners_token(self) -> None:
+        permission = redeemed(self.decide()).permission
+        assert permission.client_id == "alfrescoapp"
+        assert permission.scope == ("openid", "read")
+
+    def test_is_given_what_the_owner_may_have_for_as_long_as_the_owners_live(self) -> None:
+        owner = records.owned(access_token_in=60, grant_types=(GrantType.AUTHORIZATION_CODE,), scope=("openid",))
+        verdict = redeemed(self.decide(owner=owner))
+        assert (verdict.permission.lifetime_in, verdict.permission.scope) == (60, ("openid",))
+        assert (verdict.has_refresh_token, verdict.expires_at) == (False, NOW + 60)
+
+    def test_must_have_registered_the_grant_itself(self) -> None:
+        with pytest.raises(UnauthorizedClient):
+            self.decide(client=records.partner(grant_types=(GrantType.CLIENT_CREDENTIALS,)))
+
+    @pytest.mark.parametrize(
+        ("client", "owner"),
+        [
+            pytest.param(records.client(id=8, client_id="other"), OWNER, id="P-05 not named"),
+            pytest.param(PARTNER, records.owned(redeemed_by="other"), id="P-05 another is named"),
+            pytest.param(PARTNER, records.owned(disabled_at=NOW - 1), id="the owner is disabled"),
+            pytest.param(PARTNER, records.owned(realm=records.realm(id=2, name="films")), id="of another realm"),
+            pytest.param(PARTNER, PARTNER, id="the owner is gone"),
+        ],
+    )
+    @pytest.mark.parametrize("grant", [GIVEN, replace(USED, client_id=OWNER.id, code_challenge=None)])
+    def test_p_05_is_nobody_else_and_ends_nothing(self, client: Client, owner: Client, grant: Grant) -> None:
+        with pytest.raises(InvalidGrant) as refusal:
+            self.decide(grant, client=client, owner=owner)
+        assert str(refusal.value) == authorization_code.REFUSED
+
+    def test_p_06_that_redeems_twice_ends_the_grant(self) -> None:
+        assert self.decide(replace(self.GIVEN, redeemed_at=NOW - 5)) == EndGrant()
+
+    def test_r_05_is_held_to_the_redirect_uri(self) -> None:
+        with pytest.raises(InvalidGrant):
+            self.decide(redirect_uri="https://player.example/other")
+
+    def test_p_04_p_12_is_held_to_the_challenge_where_there_was_one_and_to_none_where_not(self) -> None:
+        challenged = replace(self.GIVEN, code_challenge=CHALLENGE)
+        assert isinstance(self.decide(challenged, code_verifier=VERIFIER), Redeem)
+        for grant, verifier in ((challenged, None), (challenged, "x" * 43), (self.GIVEN, VERIFIER)):
+            with pytest.raises(InvalidGrant):
+                self.decide(grant, code_verifier=verifier)
+
+    def test_cannot_redeem_for_a_person_who_may_not_use_the_owner(self) -> None:
+        stranger = records.user(roles={"films": ()})
+        with pytest.raises(InvalidGrant):
+            authorization_code.decide(
+                Request(code="ac_...", redirect_uri=CALLBACK),
+                self.PARTNER,
+                self.GIVEN,
+                stranger,
+                records.session(),
+                owner=self.OWNER,
+                now=NOW,
+            )
+
+
+class TestTheLifetimes:
+    """A realm may give each grant type a life of its own."""
+
+    REALM = records.realm(access_token_in_by={"authorization_code": 600, "password": 5})
+
+    def test_are_those_of_codes(self) -> None:
+        client = records.application(realm=self.REALM, grant_types=(GrantType.AUTHORIZATION_CODE,))
+        verdict = redeemed(decide(client=client))
+        assert verdict.permission.lifetime_in == 600
+        assert verdict.expires_at == NOW + 600
+
+    def test_are_those_of_codes_for_a_token_in_front_too(self) -> None:
+        client = records.application(realm=self.REALM)
+        assert start(client=client, response_type=ResponseType.TOKEN).expires_at == NOW + 600

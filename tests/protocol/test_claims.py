@@ -53,6 +53,10 @@ class TestMaking:  # RFC 9068 section 2.2
     def test_leaves_username_and_uid_out_of_a_machines(self) -> None:
         assert {"username", "uid"}.isdisjoint(make(username=None, uid=None))
 
+    def test_says_by_which_grant_it_came_to_be_only_where_that_is_wanted(self) -> None:
+        assert "grant_type" not in make(grant_type=None)
+        assert make(grant_type="password")["grant_type"] == "password"
+
     def test_writes_several_audiences_as_a_list(self) -> None:
         assert make(audience=("https://a", "https://b"))["aud"] == ["https://a", "https://b"]
 

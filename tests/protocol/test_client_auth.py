@@ -6,12 +6,13 @@ from urllib.parse import quote_plus
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jwtauth.errors import InvalidClient, InvalidRequest, OAuthError
 from jwtauth.protocol import client_auth
 from jwtauth.protocol.client_auth import MAX_SECRET_LENGTH, Authenticated, CheckHashes, Credentials
 from jwtauth.protocol.parameters import Parameters
-from jwtauth.protocol.records import AuthMethod, Client, ClientSecret, SecretKind
+from jwtauth.protocol.records import AuthMethod, Client, ClientSecret, GrantType, SecretKind
 from tests.protocol import records
 from tests.protocol.records import NOW
 
@@ -228,3 +229,74 @@ class TestPublicClients:  # RFC 6749 section 2.1
     def test_need_no_secret(self) -> None:
         client = records.client(auth_method=AuthMethod.NONE)
         assert client_auth.decide(presented(method=AuthMethod.NONE), client, now=NOW) == Authenticated(client)
+
+
+class TestClientsWithoutASecretForSomeGrants:
+    """Old clients that never sent one (setting secretless_grants): for the named grants, and for nothing else."""
+
+    OLD = records.client(secrets=(generated(SECRET),), secretless_grants=(GrantType.PASSWORD, GrantType.REFRESH_TOKEN))
+    UNPROVEN = presented(method=AuthMethod.NONE)
+
+    @pytest.mark.parametrize("grant_type", [GrantType.PASSWORD, GrantType.REFRESH_TOKEN])
+    def test_need_none_for_a_grant_that_is_named(self, grant_type: str) -> None:
+        found = client_auth.decide(self.UNPROVEN, self.OLD, grant_type=grant_type, now=NOW)
+        assert found == Authenticated(self.OLD)
+
+    @pytest.mark.parametrize(
+        "grant_type",
+        [None, "", "authorization_code", "client_credentials", "external_token", "urn:x", "PASSWORD", "password "],
+    )
+    def test_c_08_need_it_for_every_other_and_where_no_grant_is_asked_for(self, grant_type: str | None) -> None:
+        with pytest.raises(InvalidClient) as refusal:
+            client_auth.decide(self.UNPROVEN, self.OLD, grant_type=grant_type, now=NOW)
+        assert str(refusal.value) == client_auth.REFUSED
+
+    @pytest.mark.parametrize("method", [AuthMethod.BASIC, AuthMethod.POST])
+    def test_c_02_are_refused_with_a_wrong_one_all_the_same(self, method: AuthMethod) -> None:
+        client = replace(self.OLD, auth_method=method)
+        with pytest.raises(InvalidClient):
+            client_auth.decide(presented("wrong", method=method), client, grant_type="password", now=NOW)
+
+    def test_c_09_are_refused_with_the_right_one_sent_in_another_way_than_registered(self) -> None:
+        with pytest.raises(InvalidClient):
+            client_auth.decide(presented(SECRET, method=AuthMethod.POST), self.OLD, grant_type="password", now=NOW)
+
+    def test_may_send_it(self) -> None:
+        assert client_auth.decide(presented(SECRET), self.OLD, grant_type="password", now=NOW) == Authenticated(
+            self.OLD
+        )
+
+    def test_have_to_be_enabled(self) -> None:
+        for client in (replace(self.OLD, disabled_at=1), replace(self.OLD, realm=records.realm(disabled_at=1))):
+            with pytest.raises(InvalidClient):
+                client_auth.decide(self.UNPROVEN, client, grant_type="password", now=NOW)
+
+    @pytest.mark.parametrize("grant_type", list(GrantType))
+    def test_leave_every_other_client_unaffected(self, grant_type: str) -> None:
+        with pytest.raises(InvalidClient):
+            client_auth.decide(self.UNPROVEN, CLIENT, grant_type=grant_type, now=NOW)
+
+
+class TestWhomARequestNames:
+    """Proven or not: only the dialect that is spoken depends on it, nothing that is granted."""
+
+    @pytest.mark.parametrize(
+        ("authorization", "sent", "named"),
+        [
+            pytest.param([basic()], {}, "player", id="Basic"),
+            pytest.param([basic(secret="wrong")], {}, "player", id="Basic, unproven"),
+            pytest.param([], {"client_id": "player"}, "player", id="client_id"),
+            pytest.param([basic()], {"client_id": "other"}, "player", id="two: Basic counts"),
+            pytest.param([basic(), basic("other")], {}, "player", id="two headers: the first counts"),
+            pytest.param(["Basic ?"], {"client_id": "player"}, None, id="an unreadable header hides client_id"),
+            pytest.param(["Bearer abc"], {"client_id": "player"}, None, id="another scheme"),
+            pytest.param([], {}, None, id="nobody"),
+            pytest.param([], {"client_id": ("player", "other")}, None, id="several"),
+        ],
+    )
+    def test_is(self, authorization: list[str], sent: Parameters, named: str | None) -> None:
+        assert client_auth.named(authorization, sent) == named
+
+    @given(header=st.text(max_size=60), client_id=st.text(max_size=20))
+    def test_is_somebody_or_nobody_whatever_is_sent(self, header: str, client_id: str) -> None:
+        assert client_auth.named([header], {"client_id": client_id}) != ""

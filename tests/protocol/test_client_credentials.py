@@ -3,9 +3,15 @@
 import pytest
 
 from jwtauth.errors import InvalidScope, InvalidTarget, UnauthorizedClient
-from jwtauth.protocol.client_credentials import Request, decide
-from jwtauth.protocol.records import AuthMethod, GrantType
+from jwtauth.protocol import client_credentials
+from jwtauth.protocol.client_credentials import Request
+from jwtauth.protocol.records import AuthMethod, Client, GrantType, Permission
 from tests.protocol import records
+from tests.protocol.records import NOW
+
+
+def decide(request: Request, client: Client) -> Permission:
+    return client_credentials.decide(request, client, now=NOW)
 
 
 class TestPermission:  # RFC 9068 section 2.2: sub is the client where no resource owner is involved

@@ -13,7 +13,7 @@ from jwtauth.errors import InvalidToken
 from jwtauth.protocol import claims, id_token, logout_token
 from jwtauth.protocol.id_token import Hint
 from jwtauth.protocol.profile import Profile
-from jwtauth.protocol.records import Client, Grant, RequestedClaims
+from jwtauth.protocol.records import Client, Grant, RequestedClaims, Session
 from tests.protocol import records
 from tests.protocol.records import ISSUER, NOW
 
@@ -21,16 +21,19 @@ ACCESS_TOKEN = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"
 AT_HASH = "77QmUPtjPfzWtF2AnpK9RQ"
 """Of that access token, as OpenID Connect Core 1.0 appendix A.3 has it."""
 
+SESSION = records.session()
 ADA = records.user(profile=Profile(name="Ada Lovelace", email="ada@example.org"))
 
 
-def make(grant: Grant | None = None, client: Client | None = None, *, sid: str | None = "session-1") -> dict[str, Any]:
+def make(
+    grant: Grant | None = None, client: Client | None = None, *, session: Session | None = SESSION
+) -> dict[str, Any]:
     return id_token.make(
         grant or records.code(),
         client or records.application(),
         ADA,
+        session,
         issuer=ISSUER,
-        sid=sid,
         access_token=ACCESS_TOKEN,
         now=NOW,
     )
@@ -56,7 +59,11 @@ class TestIdToken:  # section 2
         assert "nonce" not in make(records.code(nonce=None))
 
     def test_has_no_sid_once_the_session_is_forgotten(self) -> None:
-        assert "sid" not in make(sid=None)
+        assert "sid" not in make(session=None)
+
+    def test_says_how_somebody_signed_in_only_where_that_was_here(self) -> None:  # RFC 8176
+        assert make()["amr"] == make(session=None)["amr"] == ("pwd",)
+        assert "amr" not in make(session=records.session(upstream_realm="music"))
 
     def test_lives_as_long_as_the_clients_access_tokens(self) -> None:
         assert make(client=records.application(access_token_in=60))["exp"] == NOW + 60

@@ -7,8 +7,8 @@ import pytest
 
 from jwtauth.errors import InvalidClient
 from jwtauth.protocol import introspection
-from jwtauth.protocol.introspection import INACTIVE, Active
-from jwtauth.protocol.records import AuthMethod, Client
+from jwtauth.protocol.introspection import INACTIVE, Active, Inactive
+from jwtauth.protocol.records import AuthMethod, Client, Realm, User
 from tests.protocol import records
 from tests.protocol.records import ISSUER, NOW
 
@@ -97,3 +97,61 @@ class TestActive:
     def test_names_no_person_for_a_machine(self) -> None:
         machine = self.answer(username=msgspec.UNSET, uid=msgspec.UNSET)
         assert {"username", "uid"}.isdisjoint(machine)
+
+
+class TestTheRealmAbove:
+    """A realm may name a parent: it may ask about the parent's tokens, and sees only its own roles."""
+
+    CHILD = records.realm(id=4, name="jazz", audience="https://jazz.example", parent="music")
+    GRANDCHILD = records.realm(id=5, name="bebop", audience="https://bebop.example", parent="jazz")
+    SIBLING = records.realm(id=6, name="folk", audience="https://folk.example", parent="music")
+    ADA = records.user(roles={"music": ("ROLE_USER",), "jazz": ("ROLE_HORN", "ROLE_DRUM"), "bebop": ("ROLE_SOLO",)})
+
+    def ask(self, realm: Realm, *, owner: Client = OWNER, user: User | None = ADA, **claims: Any) -> Active | Inactive:
+        return introspection.decide(records.access_token(**claims), owner, stranger(realm=realm), user)
+
+    def test_tells_about_its_tokens_with_the_roles_of_the_realm_that_asks(self) -> None:
+        answer = self.ask(self.CHILD)
+        assert isinstance(answer, Active)
+        assert answer.authorities == ("ROLE_HORN", "ROLE_DRUM")
+        assert (answer.sub, answer.client_id, answer.scope) == ("u.ada", "player", "read write")
+
+    @pytest.mark.parametrize(
+        "user", [pytest.param(None, id="nobody known"), pytest.param(records.user(), id="no member of the child")]
+    )
+    def test_never_tells_its_own_roles(self, user: User | None) -> None:
+        answer = self.ask(self.CHILD, user=user)
+        assert isinstance(answer, Active)
+        assert answer.authorities == ()
+
+    def test_never_tells_the_roles_of_a_machine(self) -> None:
+        machine: dict[str, Any] = {
+            "sub": "player",
+            "username": msgspec.UNSET,
+            "uid": msgspec.UNSET,
+            "authorities": ("ROLE_PLAYER",),
+        }
+        answer = self.ask(self.CHILD, user=None, **machine)
+        assert isinstance(answer, Active)
+        assert answer.authorities == ()
+
+    @pytest.mark.parametrize(
+        ("caller", "owner"),
+        [
+            pytest.param(GRANDCHILD, OWNER, id="two below"),
+            pytest.param(SIBLING, stranger(id=7, realm=CHILD), id="beside"),
+            pytest.param(OWNER.realm, stranger(id=7, realm=CHILD), id="above"),
+            pytest.param(FILMS, OWNER, id="elsewhere"),
+        ],
+    )
+    def test_i_02_is_the_one_above_and_no_other(self, caller: Realm, owner: Client) -> None:
+        assert self.ask(caller, owner=owner) is INACTIVE
+
+    def test_is_not_asked_for_where_the_token_is_of_the_callers_own_realm(self) -> None:
+        assert not introspection.is_of_parent(stranger(realm=self.CHILD), neighbour(realm=self.CHILD))
+        assert not introspection.is_of_parent(None, stranger(realm=self.CHILD))
+        assert introspection.is_of_parent(OWNER, stranger(realm=self.CHILD))
+
+    def test_of_a_realm_without_one_is_nobody(self) -> None:
+        """No parent is not the name of a realm."""
+        assert not introspection.is_of_parent(OWNER, stranger())

@@ -45,8 +45,8 @@ class TestAuthorizationServer:  # RFC 8414 section 2
         assert {"issuer", "response_types_supported"} <= plain().keys()
 
     def test_advertises_exactly_the_grants_that_every_client_may_register(self) -> None:
-        """Passwords are for clients that opted in; nobody should come upon them by discovery (SECURITY H-09)."""
-        assert {*plain()["grant_types_supported"]} == {*GrantType} - {GrantType.PASSWORD}
+        """Passwords and foreign tokens are for clients that opted in; discovery names neither (SECURITY H-09)."""
+        assert {*plain()["grant_types_supported"]} == {*GrantType} - {GrantType.PASSWORD, GrantType.EXTERNAL_TOKEN}
 
     def test_asks_for_codes_by_s256_and_says_who_answers(self) -> None:  # RFC 7636 section 4.2, RFC 9207 section 3
         assert plain()["response_types_supported"] == ["code"]

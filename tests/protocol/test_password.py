@@ -6,7 +6,8 @@ import pytest
 
 from jwtauth.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget, OAuthError, UnauthorizedClient
 from jwtauth.protocol import password
-from jwtauth.protocol.password import MAX_PASSWORD_BYTES, Request, Start, Weakness
+from jwtauth.protocol.direct_grant import Start
+from jwtauth.protocol.password import MAX_PASSWORD_BYTES, Request, Weakness
 from jwtauth.protocol.records import Client, GrantType, User
 from tests.protocol import records
 from tests.protocol.records import NOW
@@ -49,7 +50,7 @@ class TestBeforeTheHash:
     )
     def test_refuses(self, client: Client, asked: Request, refusal: type[OAuthError]) -> None:
         with pytest.raises(refusal):
-            password.check(asked, client)
+            password.check(asked, client, now=NOW)
 
     @pytest.mark.parametrize(
         "asked",
@@ -61,7 +62,7 @@ class TestBeforeTheHash:
         ],
     )
     def test_lets_pass(self, asked: Request) -> None:
-        password.check(asked, records.client())
+        password.check(asked, records.client(), now=NOW)
 
 
 class TestRefusal:  # RFC 6749 section 5.2

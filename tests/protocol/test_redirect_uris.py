@@ -330,3 +330,48 @@ class TestAnswer:  # RFC 6749 sections 4.1.2 and 4.2.2, SECURITY R-08
         assert sent.isascii()
         assert sent.isprintable()
         assert "+" not in sent
+
+
+class TestHttp:
+    """Off loopback only in realms whose old clients have no TLS; everything else is refused there too."""
+
+    @pytest.mark.parametrize(
+        "uri", ["http://intranet/cb", "http://client.example:8080/cb", "http://localhost:9191/cb", "http://10.0.0.7/cb"]
+    )
+    def test_is_let_pass_only_where_the_realm_allows_it(self, uri: str) -> None:
+        redirect_uris.check_redirect_uri(uri, allows_http=True)
+        with pytest.raises(ConfigurationError, match="redirect_uri"):
+            redirect_uris.check_redirect_uri(uri)
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "http://*.client.example/cb",
+            "http://client.example/cb#x",
+            "http://client.example/cb#",
+            "http://user@client.example/cb",
+            "http://client.example/a/../cb",
+            "http://client.example/%2e%2e/cb",
+            "http://client.example/%0d%0aLocation",
+            "http://client.example\\@evil.example/",
+            "http:///cb",
+            "http://client.example:0/cb",
+            "http://cliént.example/cb",
+            "HTTP://client.example/cb",
+            "ftp://client.example/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+        ],
+    )
+    def test_r_01_lets_nothing_ambiguous_in(self, uri: str) -> None:
+        with pytest.raises(ConfigurationError):
+            redirect_uris.check_redirect_uri(uri, allows_http=True)
+
+    def test_b_12_proves_nobodys_identity(self) -> None:
+        """So people are asked each time."""
+        assert not redirect_uris.proves_identity("http://intranet/cb")
+
+    def test_r_07_frees_no_port(self) -> None:
+        client = records.application(application_type=ApplicationType.NATIVE, redirect_uris=("http://intranet/cb",))
+        assert redirect_uris.matches("http://intranet/cb", client)
+        assert not redirect_uris.matches("http://intranet:8080/cb", client)

@@ -283,3 +283,69 @@ class TestAnyClient:
         with pytest.raises(OAuthError) as refusal:
             decide(grant=None)
         assert refusal.value.code == "invalid_grant"
+
+
+class TestAPartner:
+    """The client that the owner names refreshes for it, with its own proof; the token is the owner's."""
+
+    OWNER = records.owned()
+    PARTNER = records.partner()
+    GIVEN = records.grant(client_id=OWNER.id, scope=("read", "write"))
+
+    def decide(
+        self, pointer: Pointer = CURRENT, *, client: Client = PARTNER, owner: Client = OWNER, grant: Grant = GIVEN
+    ) -> Verdict:
+        asked = Request(refresh_token="rt_...")
+        return refresh_token.decide(asked, client, grant, pointer, records.user(), owner=owner, now=NOW)
+
+    def test_gets_the_owners_token(self) -> None:
+        permission = rotated(self.decide()).permission
+        assert (permission.client_id, permission.scope) == ("alfrescoapp", ("read", "write"))
+
+    def test_keeps_the_token_only_where_the_owners_are_reusable(self) -> None:
+        reusing = records.partner(refresh_token_is_reusable=True)
+        assert isinstance(self.decide(client=reusing), Rotate)
+        assert isinstance(self.decide(owner=records.owned(refresh_token_is_reusable=True)), KeepToken)
+
+    def test_may_retry_like_the_owner(self) -> None:
+        assert isinstance(self.decide(PREDECESSOR), RetrySuccessor)
+
+    def test_f_06_that_reuses_a_token_ends_the_grant(self) -> None:
+        assert self.decide(OLDER) == EndGrant()
+        assert self.decide(OLDER, client=self.OWNER) == EndGrant()
+
+    @pytest.mark.parametrize("pointer", [CURRENT, PREDECESSOR, OLDER])
+    @pytest.mark.parametrize(
+        ("client", "owner"),
+        [
+            pytest.param(records.client(id=8, client_id="other"), OWNER, id="F-03 not named"),
+            pytest.param(PARTNER, records.owned(redeemed_by="other"), id="F-03 another is named"),
+            pytest.param(PARTNER, records.owned(disabled_at=NOW - 1), id="F-12 the owner is disabled"),
+            pytest.param(PARTNER, records.owned(realm=records.realm(id=2, name="films")), id="of another realm"),
+            pytest.param(PARTNER, PARTNER, id="the owner is gone"),
+        ],
+    )
+    def test_f_03_is_nobody_else_and_ends_nothing(self, client: Client, owner: Client, pointer: Pointer) -> None:
+        with pytest.raises(InvalidGrant):
+            self.decide(pointer, client=client, owner=owner)
+
+    def test_must_have_registered_the_grant_itself(self) -> None:
+        with pytest.raises(UnauthorizedClient):
+            self.decide(client=records.partner(grant_types=(GrantType.AUTHORIZATION_CODE,)))
+
+
+class TestTheLifetime:
+    REALM = records.realm(access_token_in_by={"password": 1_800, "authorization_code": 600, "refresh_token": 5})
+
+    @pytest.mark.parametrize(
+        ("grant", "lives_in"), [(records.grant(), 1_800), (records.grant(auth_time=NOW - 100), 600)]
+    )
+    def test_is_that_of_how_the_grant_began(self, grant: Grant, lives_in: int) -> None:
+        assert rotated(decide(client=records.client(realm=self.REALM), grant=grant)).permission.lifetime_in == lives_in
+
+    @pytest.mark.parametrize("pointer", [CURRENT, PREDECESSOR])
+    def test_and_its_name_are_the_same_however_often_it_is_asked_for(self, pointer: Pointer) -> None:
+        client = records.client(realm=records.realm(names_grant_type=True))
+        verdict = decide(pointer, client=client)
+        assert isinstance(verdict, Rotate | RetrySuccessor)
+        assert verdict.permission.grant_type == "password"

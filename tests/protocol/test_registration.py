@@ -18,6 +18,7 @@ from jwtauth.protocol.records import (
     SecretKind,
     User,
 )
+from tests.protocol.test_upstream import upstream
 
 DAY = 86_400
 CODE = (GrantType.AUTHORIZATION_CODE,)
@@ -57,7 +58,7 @@ class TestClient:
         "members",
         [
             {},
-            {"grant_types": tuple(GrantType), "redirect_uris": CALLBACK},
+            {"grant_types": tuple(GrantType), "redirect_uris": CALLBACK, "realm": realm(upstream=upstream())},
             {"redirect_uris": CALLBACK, "requires_pkce": False, "asks_consent": False},
             {"redirect_uris": CALLBACK, "allows_implicit": True},
             {"auth_method": AuthMethod.NONE, "grant_types": CODE, "redirect_uris": CALLBACK, "allows_implicit": True},
@@ -74,6 +75,12 @@ class TestClient:
             {"refresh_token_is_reusable": True},
             {"introspects_realms": ("portal",)},
             {"auth_method": AuthMethod.NONE, "grant_types": (GrantType.PASSWORD, GrantType.REFRESH_TOKEN)},
+            {"redirect_uris": (*CALLBACK, "https://c.example/2"), "default_redirect_uri": "https://c.example/2"},
+            {"redirect_uris": ("http://c.example/cb",), "realm": realm(allows_http_redirect_uris=True)},
+            {"secretless_grants": ("authorization_code", "password", "refresh_token"), "secrets": (secret("a"),)},
+            {"redeemed_by": "SkyVaultapp"},
+            {"redeemed_by": "SkyVaultapp", "redirect_uris": CALLBACK, "grant_types": CODE, "requires_pkce": False},
+            {"grant_types": ("urn:example:sms",), "realm": realm(custom_grants={"urn:example:sms": "example.sms"})},
         ],
     )
     def test_is_taken(self, members: dict[str, Any]) -> None:
@@ -119,6 +126,49 @@ class TestClient:
             ({"access_token_in": DAY + 1}, "max_token_lifetime"),
             ({"realm": realm(access_token_in=DAY + 1)}, "max_token_lifetime"),
             ({"introspects_realms": ("other",)}, "there is no realm other"),
+            (
+                {"redirect_uris": CALLBACK, "default_redirect_uri": "https://c.example/2"},
+                "default_redirect_uri: is none",
+            ),
+            ({"default_redirect_uri": "https://c.example/cb"}, "default_redirect_uri: is none"),
+            (
+                {"redirect_uris": ("http://c.example/#x",), "realm": realm(allows_http_redirect_uris=True)},
+                "^redirect_uri .* a fragment",
+            ),
+            (
+                {
+                    "post_logout_redirect_uris": ("http://c.example/",),
+                    "realm": realm(allows_http_redirect_uris=True),
+                },
+                "^post_logout_redirect_uri .* http is only for",
+            ),
+            (
+                {
+                    "backchannel_logout_uri": "http://c.example/out",
+                    "realm": realm(allows_http_redirect_uris=True),
+                },
+                "^backchannel_logout_uri .* http is only for",
+            ),
+            ({"secretless_grants": ("client_credentials",)}, "secretless grant 'client_credentials'"),
+            ({"secretless_grants": ("password", "external_token")}, "secretless grant 'external_token'"),
+            ({"secretless_grants": ("urn:example:sms",)}, "secretless grant 'urn:example:sms'"),
+            ({"secretless_grants": ("",)}, "secretless grant ''"),
+            ({"redeemed_by": "SkyVaultapp", "secrets": (secret("a"),)}, "redeemed_by: is only for a client without"),
+            ({"redeemed_by": "SkyVaultapp", "auth_method": AuthMethod.NONE, "grant_types": ()}, "redeemed_by: is only"),
+            (
+                {"redeemed_by": "SkyVaultapp", "secretless_grants": ("authorization_code",)},
+                "redeemed_by",
+            ),
+            (
+                {"secretless_grants": ("refresh_token",), "refresh_token_is_reusable": True},
+                "reusable refresh tokens: are only for clients that send their secret with them",
+            ),
+            ({"grant_types": (GrantType.EXTERNAL_TOKEN,)}, "realm portal names no upstream"),
+            ({"grant_types": ("urn:example:sms",)}, "grant_type 'urn:example:sms': is unknown"),
+            (
+                {"grant_types": (GrantType.PASSWORD,), "realm": realm(access_token_in_by={"password": DAY + 1})},
+                "max_token_lifetime",
+            ),
         ],
     )
     def test_is_refused(self, members: dict[str, Any], reason: str) -> None:
@@ -165,6 +215,18 @@ class TestRealm:
             ({"grant_in": 0}, "grant_in"),
             ({"grant_in": 2**63}, "grant_in"),
             ({"retry_in": -1}, "retry_in"),
+            ({"parent": "other"}, "there is no realm other"),
+            ({"parent": "portal"}, "there is no realm portal"),
+            ({"parent": ""}, "there is no realm"),
+            ({"access_token_in_by": {"implicit": 60}}, "grant_type 'implicit': is unknown"),
+            ({"access_token_in_by": {"urn:example:sms": 60}}, "grant_type 'urn:example:sms': is unknown"),
+            ({"access_token_in_by": {"password": 0}}, "access_token_in of password"),
+            ({"access_token_in_by": {"password": DAY + 1}}, "access_token_in of password: .* max_token_lifetime"),
+            ({"custom_grants": {"password": "example.sms"}}, "custom grant 'password'"),
+            ({"custom_grants": {"client_credentials": "example.sms"}}, "custom grant 'client_credentials'"),
+            ({"custom_grants": {"": "example.sms"}}, "custom grant ''"),
+            ({"custom_grants": {"a b": "example.sms"}}, "custom grant 'a b'"),
+            ({"custom_grants": {"a\n": "example.sms"}}, "custom grant"),
         ],
     )
     def test_is_refused(self, members: dict[str, Any], reason: str) -> None:
@@ -175,6 +237,20 @@ class TestRealm:
         with pytest.raises(ConfigurationError, match="is that of realm other"):
             registration.check_realm(realm(), [realm(), realm(name="other")], max_token_lifetime=DAY)
         registration.check_realm(realm(), [realm()], max_token_lifetime=DAY)
+
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {"parent": "other"},
+            {"access_token_in_by": {"password": 1_800, "authorization_code": 600, "external_token": DAY}},
+            {"custom_grants": {"urn:example:sms": "example.sms"}, "access_token_in_by": {"urn:example:sms": 60}},
+            {"custom_grants": {"sms": "example.sms"}},
+            {"dialect": "klingon", "sunset_at": 1, "names_grant_type": True, "allows_http_redirect_uris": True},
+        ],
+    )
+    def test_is_taken_as_old_systems_need_it(self, members: dict[str, Any]) -> None:
+        others = [realm(), realm(name="other", audience="https://other.example")]
+        registration.check_realm(realm(**members), others, max_token_lifetime=DAY, dialects=("standard", "klingon"))
 
     def test_keeps_the_roles_that_its_members_hold(self) -> None:
         members = [user(roles={"portal": ("reader",), "other": ("king",)})]

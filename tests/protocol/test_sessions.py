@@ -153,3 +153,24 @@ class TestAGrant:  # OpenID Connect Core 1.0 section 11
     ) -> None:
         grant = records.grant(session_id=5, scope=("openid", "offline_access"))
         assert not sessions.outlives(grant, records.client(scope=("openid",)), session, now=NOW)
+
+
+class TestWhatAnUpstreamSays:
+    @pytest.mark.parametrize(
+        ("upstream_realm", "counts"),
+        [(None, True), ("music", True), ("films", False)],
+        ids=["here", "there", "elsewhere"],
+    )
+    def test_binds_its_own_realm_alone(self, upstream_realm: str | None, counts: bool) -> None:
+        assert sessions.counts_for(records.session(upstream_realm=upstream_realm), "music") is counts
+
+    def test_opens_the_account_of_nobody_who_is_known_to_another_realm(self) -> None:
+        both, one = records.user(roles={"music": (), "films": ()}), records.user(roles={"music": ()})
+        proven_there = records.session(upstream_realm="music")
+        assert sessions.opens_account(records.session(), both)
+        assert sessions.opens_account(proven_there, one)
+        assert not sessions.opens_account(proven_there, both)
+        assert not sessions.opens_account(records.session(upstream_realm="films"), one)
+
+    def test_is_said_of_the_session_that_it_starts(self) -> None:
+        assert started(sign_in(upstream_realm="music")).session.upstream_realm == "music"

@@ -22,8 +22,10 @@ from tests.store.conformance import (
     consents,
     directory,
     endings,
+    exchanged,
     grants,
     keeping,
+    legacy_uses,
     logouts,
     positions,
     revocations,
@@ -86,6 +88,10 @@ class TestRedeem(OnSqlite, codes.RedeemConformance):
     pass
 
 
+class TestExchanged(OnSqlite, exchanged.ExchangedConformance):
+    """`Grants` that a foreign token is exchanged for"""
+
+
 class TestOfUser(OnSqlite, codes.OfUserConformance):
     pass
 
@@ -120,6 +126,11 @@ class TestRevocations(OnSqlite, revocations.RevocationsConformance):
 
 class TestAttempts(OnSqlite, attempts.AttemptsConformance):
     pass
+
+
+class TestLegacyUses(OnSqlite, legacy_uses.LegacyUsesConformance):
+    def test_are_counted_since_the_table_is_there(self, store: SqliteStore, prepared: Path) -> None:
+        assert abs(store.legacy_uses.since() - int(prepared.stat().st_mtime)) < 60
 
 
 class TestDirectory(OnSqlite, directory.DirectoryConformance):
@@ -346,11 +357,19 @@ class TestSecrets(OnSqlite):
         session = ask(signed_in(store, cast.ada, sid="public name"))
         assert digest("cookie").hex().upper() in self.dump(path)
         instants = {"auth_time": NOW, "expires_at": NOW + 9, "now": NOW}
-        ask(store.sessions.renew(session.id, digest=digest("renewed"), user_epoch=cast.ada.epoch, **instants))
+        ask(
+            store.sessions.renew(
+                session.id, digest=digest("renewed"), user_epoch=cast.ada.epoch, upstream_realm=None, **instants
+            )
+        )
         dump = self.dump(path)
         assert digest("renewed").hex().upper() in dump
         assert digest("cookie").hex().upper() in dump, "whose answer gets lost still holds it"
-        ask(store.sessions.renew(session.id, digest=digest("again"), user_epoch=cast.ada.epoch, **instants))
+        ask(
+            store.sessions.renew(
+                session.id, digest=digest("again"), user_epoch=cast.ada.epoch, upstream_realm=None, **instants
+            )
+        )
         assert digest("cookie").hex().upper() not in self.dump(path)
         assert "cookie" not in dump
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ import httpx
 from tests.support import plain
 
 START_WITHIN = 15.0
+_NOTHING: Mapping[str, str] = {}
 
 
 def free_port() -> int:
@@ -28,22 +30,34 @@ def free_port() -> int:
 class LiveServer:
     """`jwtauth serve` on a folder. The issuer is its own address unless the folder's settings name another."""
 
-    def __init__(self, path: Path, *, workers: int = 1, port: int | None = None, command: str = "serve") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        workers: int = 1,
+        port: int | None = None,
+        command: str = "serve",
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] = _NOTHING,
+    ) -> None:
         self.path = path
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = path / "server.log"
         self._workers = workers
         self._command = command
+        self._options = options
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Start and wait until requests are answered."""
         arguments = [sys.executable, "-m", "jwtauth", "--folder", str(self.path), self._command]
-        arguments += ["--port", str(self.port)]
+        arguments += ["--port", str(self.port), *self._options]
         if self._command == "serve":
             arguments += ["--workers", str(self._workers)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JWTAUTH_")}
+        environment.update(self._environment)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment, cwd=self.path)
         if not wait_for(f"{self.url}/readyz", self._process):

@@ -9,6 +9,7 @@ import httpx
 from jwtauth.protocol.profile import Address, Profile
 from jwtauth.protocol.records import ApplicationType, AuthMethod, GrantType
 from tests.support.home import SECRET
+from tests.support.neighbours import neighbours
 from tests.support.person import CALLBACK, Person, redemption
 from tests.web.site import Site
 
@@ -41,7 +42,7 @@ FULL = Profile(
 
 
 def populate(site: Site) -> None:
-    """Applications of every kind, and two people with every claim."""
+    """Applications of every kind, and two people with every claim, beside a realm of each older system."""
     home = site.home
     home.realm(roles=("ROLE_USER",))
     common: dict[str, Any] = {
@@ -73,6 +74,7 @@ def populate(site: Site) -> None:
     home.user("bob")
     home.realm("abroad")
     home.user("eve", roles={"abroad": ()})
+    neighbours(home)
 
 
 class Service(Site):

@@ -18,6 +18,7 @@ from jwtauth.protocol import throttling
 from jwtauth.protocol.records import AuthMethod, ClientSecret, GrantType, SecretKind
 from tests.support.home import PASSWORD, SECRET, Home, generated_secret
 from tests.support.live import LiveServer
+from tests.support.neighbours import neighbours
 
 FORM = "application/x-www-form-urlencoded"
 RESOURCE = "https://reports.example"
@@ -128,7 +129,7 @@ class Site:
 
 
 def populate(site: Site) -> None:
-    """Clients and users of every kind."""
+    """Clients and users of every kind, beside a realm of each older system."""
     home = site.home
     home.realm(roles=("ROLE_USER",))
     home.client("service", resources=(RESOURCE, "https://bills.example/api"), authorities=("ROLE_SERVICE",))
@@ -155,6 +156,7 @@ def populate(site: Site) -> None:
     home.user("münchen")
     eve = home.user("eve")
     home.user("bob", roles={"abroad": ()})
+    neighbours(home)
     now = int(time.time())
     home.ask(lambda store: store.administration.disable_client(disabled, now=now))
     home.ask(lambda store: store.administration.disable_realm(closed, now=now))

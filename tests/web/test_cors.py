@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from jwtauth.web.api import ENDPOINTS, PUBLICATIONS
-from jwtauth.web.pages import ROUTES
+from jwtauth.dialects.standard import DIALECT
+from jwtauth.web.api import PUBLICATIONS
 from tests.support.home import SECRET
 from tests.support.person import redemption
 from tests.web.people import Service, running
@@ -15,8 +15,8 @@ from tests.web.site import assert_refused, basic
 OPEN = ("/oauth/token", "/oauth/userinfo", "/oauth/revoke")
 """What a script in a browser needs of its issuer, once its person has signed in."""
 
-CLOSED = sorted({endpoint.path for endpoint in ENDPOINTS} - {*OPEN})
-PAGES = ["/", *(route.path for route in ROUTES)]
+CLOSED = sorted({endpoint.path for endpoint in DIALECT.endpoints} - {*OPEN})
+PAGES = ["/", *(route.path for route in DIALECT.pages)]
 OURS = ("https://app.example", "http://127.0.0.1:7777")
 """Where the redirect URIs of the clients in `people` lead."""
 
@@ -79,7 +79,7 @@ class TestAPreflight:
         response = preflight(service, path, origin)
         assert (response.status_code, response.content) == (204, b"")
         assert response.headers["access-control-allow-origin"] == origin
-        assert listed(response, "access-control-allow-headers") == {"authorization", "content-type"}
+        assert listed(response, "access-control-allow-headers") == {"authorization", "content-type", "x-requested-with"}
         assert "post" in listed(response, "access-control-allow-methods")
         assert int(response.headers["access-control-max-age"]) <= 3_600
         assert "origin" in listed(response, "vary")
@@ -87,7 +87,7 @@ class TestAPreflight:
     @pytest.mark.parametrize("path", OPEN)
     def test_names_the_methods_that_there_are(self, service: Service, path: str) -> None:
         response = preflight(service, path, OURS[0])
-        (endpoint,) = [endpoint for endpoint in ENDPOINTS if endpoint.path == path]
+        (endpoint,) = [endpoint for endpoint in DIALECT.endpoints if endpoint.path == path]
         assert listed(response, "access-control-allow-methods") == {method.lower() for method in endpoint.methods}
 
     @pytest.mark.parametrize("path", OPEN)

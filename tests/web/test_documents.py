@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jwtauth.web.api import ENDPOINTS, PUBLICATIONS, Where
+from jwtauth.dialects.dialect import Where
+from jwtauth.dialects.standard import DIALECT
+from jwtauth.web.api import PUBLICATIONS
 from tests.support import plain
 from tests.support.home import SECRET, Home
 from tests.support.live import LiveServer, free_port
@@ -48,7 +50,7 @@ class TestDiscovery:  # RFC 8414 sections 2 and 3
     @pytest.mark.parametrize("path", DISCOVERY)
     def test_h_09_advertises_what_is_routed_and_nothing_else(self, site: Site, path: str) -> None:
         document = site.http.get(path).json()
-        posted = {endpoint.path for endpoint in ENDPOINTS if "POST" in endpoint.methods}
+        posted = {endpoint.path for endpoint in DIALECT.endpoints if "POST" in endpoint.methods}
         for name, url in document.items():
             if name.endswith("_endpoint"):
                 response = site.http.request("POST" if urlsplit(url).path in posted else "GET", url)
@@ -59,7 +61,7 @@ class TestDiscovery:  # RFC 8414 sections 2 and 3
         document = site.http.get(DISCOVERY[1]).json()
         advertised = {urlsplit(url).path for name, url in document.items() if name.endswith("_endpoint")}
         spring_and_connexion = {"/oauth/check_token", "/oauth/tokeninfo"}
-        assert {endpoint.path for endpoint in ENDPOINTS} - advertised == spring_and_connexion
+        assert {endpoint.path for endpoint in DIALECT.endpoints} - advertised == spring_and_connexion
         assert {"/oauth/authorize", "/oauth/logout"} <= advertised
 
     def test_h_09_advertises_grants_and_methods_that_work(self, site: Site) -> None:
@@ -202,7 +204,7 @@ class TestOpenApi:
     def test_describes_every_machines_endpoint_as_it_is_routed(self, site: Site) -> None:
         document = site.http.get("/openapi.json").json()
         assert document["openapi"].startswith("3.1")
-        for endpoint in ENDPOINTS:
+        for endpoint in DIALECT.endpoints:
             operations = document["paths"][endpoint.path]
             assert sorted(operations) == sorted(method.lower() for method in endpoint.methods)
             names = [field.name for field in endpoint.fields]

@@ -260,7 +260,7 @@ class TestMalformedRequest:  # RFC 6749 sections 3.2 and 5.2
             "code",
             "Authorization_Code",
             "implicit",
-            "external_token",
+            "external-token",
             "urn:ietf:params:oauth:grant-type:device_code",
             "urn:ietf:params:oauth:grant-type:jwt-bearer",
             "Client_Credentials",
@@ -278,6 +278,11 @@ class TestMalformedRequest:  # RFC 6749 sections 3.2 and 5.2
     def test_names_a_grant_that_is_not_here(self, site: Site, grant_type: str) -> None:
         with site.writing_nothing():
             assert_refused(site.token({**PERSON, "grant_type": grant_type}), 400, "unsupported_grant_type")
+
+    def test_names_a_grant_that_needs_another_server_where_the_realm_trusts_none(self, site: Site) -> None:
+        form = {**PERSON, "grant_type": GrantType.EXTERNAL_TOKEN, "access_token": "foreign"}
+        with site.writing_nothing():
+            assert_refused(site.token(form), 400, "unsupported_grant_type")
 
     @pytest.mark.parametrize("grant_type", [GrantType.PASSWORD, GrantType.REFRESH_TOKEN])
     def test_names_a_grant_that_is_not_the_clients(self, site: Site, grant_type: str) -> None:

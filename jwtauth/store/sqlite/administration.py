@@ -170,12 +170,13 @@ class SqliteAdministration:
             row_id = _insert(
                 connection,
                 "INSERT INTO users (id, sub, username, password_hash, epoch, disabled_at, is_demo, profile, updated_at)"
-                " VALUES (?, ?, ?, ?, 0, NULL, ?, ?, ?) RETURNING id",
+                " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?) RETURNING id",
                 (
                     user.id or None,
                     user.sub,
                     user.username,
                     user.password_hash,
+                    user.disabled_at,
                     user.is_demo,
                     rows.profile(user.profile),
                     user.updated_at,
@@ -230,6 +231,38 @@ class SqliteAdministration:
                 return None
             directory.announce(connection)
             return endings.end_user(connection, user.id, now=now, max_token_lifetime=self._max_token_lifetime)
+
+        return await self._writer.run(work)
+
+    async def rehash_password(self, user: User, password_hash: str) -> bool:
+        """See `Administration.rehash_password`."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            cursor = connection.execute(
+                "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?",
+                (password_hash, user.id, user.password_hash),
+            )
+            return _announce_if_changed(connection, cursor)
+
+        return await self._writer.run(work)
+
+    async def rehash_secret(self, client: Client, digest: str, better: str) -> bool:
+        """See `Administration.rehash_secret`."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(
+                f"SELECT {rows.CLIENT_COLUMNS} FROM clients JOIN realms ON realms.id = clients.realm_id"  # noqa: S608
+                " WHERE clients.id = ?",
+                (client.id,),
+            ).fetchall()
+            known = rows.client(found[0]).secrets if found else ()
+            rehashed = tuple(replace(secret, digest=better) if secret.digest == digest else secret for secret in known)
+            if rehashed == known:
+                return False
+            cursor = connection.execute(
+                "UPDATE clients SET secrets = ? WHERE id = ?", (rows.secrets(rehashed), client.id)
+            )
+            return _announce_if_changed(connection, cursor)
 
         return await self._writer.run(work)
 
@@ -320,6 +353,13 @@ def _insert(connection: sqlite3.Connection, statement: str, values: tuple[object
     except sqlite3.IntegrityError:
         raise ConfigurationError(taken) from None
     return row_id
+
+
+def _announce_if_changed(connection: sqlite3.Connection, cursor: sqlite3.Cursor) -> bool:
+    if cursor.rowcount != 1:
+        return False
+    directory.announce(connection)
+    return True
 
 
 def _require_row(cursor: sqlite3.Cursor, expected: str) -> None:

@@ -1,9 +1,10 @@
 """Realms, clients and users in SQLite, remembered until something about them changes."""
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from jwtauth.protocol.records import Client, User
+from jwtauth.protocol.records import Client, Realm, User
 from jwtauth.store.sqlite import rows
 
 K = TypeVar("K")
@@ -25,6 +26,7 @@ class SqliteDirectory:
         self._numbered: dict[int, Client] = {}
         self._users: dict[int, User] = {}
         self._origins: dict[str, bool] = {}
+        self._realms: dict[str, Realm] = {}
 
     async def client(self, client_id: str) -> Client | None:
         """See `Directory.client`."""
@@ -57,6 +59,13 @@ class SqliteDirectory:
         ).fetchall()
         return _remember(self._origins, origin, bool(found))
 
+    def realms(self) -> Mapping[str, Realm]:
+        """See `Directory.realms`."""
+        if not self._realms:
+            found = self._reader.execute(f"SELECT {rows.REALM_COLUMNS} FROM realms").fetchall()  # noqa: S608 - ours
+            self._realms = {realm.name: realm for realm in map(rows.realm, found)}
+        return self._realms
+
     async def user(self, user_id: int) -> User | None:
         """See `Directory.user`."""
         known = self._users.get(user_id)
@@ -75,6 +84,7 @@ class SqliteDirectory:
         self._numbered.clear()
         self._users.clear()
         self._origins.clear()
+        self._realms = {}
 
     def _client(self, where: str, value: object) -> Client | None:
         found = self._reader.execute(

@@ -14,8 +14,8 @@ from jwtauth.store.sqlite.writer import Writer
 
 _COLUMNS: Final = (
     "id, client_id, user_id, scope, resources, position, generation, secret_number, rotated_at, created_at,"
-    " expires_at, ends_at, ended_at, session_id, auth_time, claims, code_challenge, code_expires_at, redeemed_at,"
-    " redirect_uri, nonce"
+    " expires_at, ends_at, ended_at, grant_type, session_id, auth_time, claims, code_challenge, code_expires_at,"
+    " redeemed_at, redirect_uri, nonce"
 )
 
 MOST_OF_A_USER: Final = 1_000
@@ -37,9 +37,17 @@ class SqliteGrants:
         """See `Grants.get`."""
         return self._one("id = ?", grant_id)
 
+    async def was_exchanged(self, digest: bytes) -> bool:
+        """See `Grants.was_exchanged`."""
+        return bool(self._reader.execute("SELECT 1 FROM exchanged WHERE digest = ?", (digest,)).fetchall())
+
     async def of_transaction(self, transaction: bytes) -> Grant | None:
         """See `Grants.of_transaction`."""
         return self._one("id = (SELECT grant_id FROM finished WHERE digest = ?)", transaction)
+
+    async def of_position(self, position: int) -> Grant | None:
+        """See `Grants.of_position`."""
+        return self._one("position = ?", position)
 
     async def of_user(self, user_id: int, *, now: int) -> Sequence[Grant]:
         """See `Grants.of_user`."""
@@ -57,10 +65,10 @@ class SqliteGrants:
             row = connection.execute(
                 f"""
                 INSERT INTO grants (client_id, user_id, scope, resources, position, generation, secret_number,
-                                    created_at, expires_at, ends_at, sweep_at, session_id, auth_time, claims,
-                                    code_challenge, code_expires_at, redirect_uri, nonce)
+                                    created_at, expires_at, ends_at, sweep_at, grant_type, session_id, auth_time,
+                                    claims, code_challenge, code_expires_at, redirect_uri, nonce)
                 SELECT clients.id, users.id, :scope, :resources, state.next_position, 0, :secret_number,
-                       :now, :expires_at, :ends_at, :sweep_at, :session_id, :auth_time, :claims,
+                       :now, :expires_at, :ends_at, :sweep_at, :grant_type, :session_id, :auth_time, :claims,
                        :code_challenge, :code_expires_at, :redirect_uri, :nonce
                   FROM clients, users, state
                  WHERE clients.id = :client_id AND clients.epoch = :client_epoch AND clients.disabled_at IS NULL
@@ -69,6 +77,7 @@ class SqliteGrants:
                         SELECT 1 FROM sessions
                          WHERE sessions.id = :session_id AND sessions.user_id = :user_id AND {sessions.IS_LIVE}))
                    AND NOT EXISTS (SELECT 1 FROM finished WHERE digest = :transaction)
+                   AND NOT EXISTS (SELECT 1 FROM exchanged WHERE digest = :exchanged)
                 RETURNING {_COLUMNS}
                 """,  # noqa: S608 - the column names are ours
                 {
@@ -76,6 +85,7 @@ class SqliteGrants:
                     "scope": " ".join(new.scope),
                     "resources": " ".join(new.resources),
                     "claims": rows.claims(new.claims),
+                    "exchanged": new.exchanged.digest if new.exchanged else None,
                     "now": now,
                     "sweep_at": new.expires_at if new.transaction is None else max(new.expires_at, _forget_at(now)),
                 },
@@ -166,10 +176,12 @@ def _forget_at(now: int) -> int:
 
 
 def _note_start(connection: sqlite3.Connection, new: NewGrant, grant: Grant) -> None:
-    """Write what a start leaves behind beside the grant: its transaction, its session's client, its consent."""
+    """Write what a start leaves behind beside the grant: transaction, foreign token, session's client, consent."""
     if new.transaction is not None:
         values = (new.transaction, grant.id, _forget_at(grant.created_at))
         connection.execute("INSERT INTO finished VALUES (?, ?, ?)", values)
+    if new.exchanged is not None:
+        connection.execute("INSERT INTO exchanged VALUES (?, ?)", (new.exchanged.digest, new.exchanged.forget_at))
     if new.session_id is not None:
         connection.execute("INSERT OR IGNORE INTO session_clients VALUES (?, ?)", (new.session_id, new.client_id))
     if new.consent is not None:
@@ -178,7 +190,7 @@ def _note_start(connection: sqlite3.Connection, new: NewGrant, grant: Grant) -> 
 
 def _grant(row: tuple[Any, ...]) -> Grant:
     grant_id, client_id, user_id, scope, resources, position, generation, secret_number, *rest = row
-    rotated_at, created_at, expires_at, ends_at, ended_at, session_id, auth_time, claims, *code = rest
+    rotated_at, created_at, expires_at, ends_at, ended_at, grant_type, session_id, auth_time, claims, *code = rest
     code_challenge, code_expires_at, redeemed_at, redirect_uri, nonce = code
     return Grant(
         id=grant_id,
@@ -194,6 +206,7 @@ def _grant(row: tuple[Any, ...]) -> Grant:
         expires_at=expires_at,
         ends_at=ends_at,
         ended_at=ended_at,
+        grant_type=grant_type,
         session_id=session_id,
         auth_time=auth_time,
         claims=rows.requested_claims(claims),

@@ -205,3 +205,42 @@ def m0002_people(db: Database) -> None:
         db.execute(statement)
     for row_id, redirect_uris in db.execute("SELECT id, json_extract(settings, '$.redirect_uris') FROM clients"):
         origins.write(db.conn, row_id, json.loads(redirect_uris or "[]"))
+
+
+@migrations()
+def m0003_legacy_uses(db: Database) -> None:
+    """Uses of legacy doors, counted per client."""
+    db.execute(
+        """
+        CREATE TABLE legacy_uses (
+            client_id INTEGER NOT NULL REFERENCES clients (id),
+            door TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            first_at INTEGER NOT NULL,
+            last_at INTEGER NOT NULL,
+            PRIMARY KEY (client_id, door)
+        ) WITHOUT ROWID
+        """
+    )
+
+
+@migrations()
+def m0004_exchanged(db: Database) -> None:
+    """Foreign tokens that were exchanged for a grant."""
+    for statement in (
+        "CREATE TABLE exchanged (digest BLOB PRIMARY KEY, forget_at INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX exchanged_forget_at ON exchanged (forget_at)",
+    ):
+        db.execute(statement)
+
+
+@migrations()
+def m0005_grant_types(db: Database) -> None:
+    """By which grant a row began, where that cannot be told from the rest of it."""
+    db.execute("ALTER TABLE grants ADD COLUMN grant_type TEXT")
+
+
+@migrations()
+def m0006_upstream_realms(db: Database) -> None:
+    """Which realm's upstream said who a session is of."""
+    db.execute("ALTER TABLE sessions ADD COLUMN upstream_realm TEXT")

@@ -11,7 +11,9 @@ from jwtauth.store.ports import Ended
 from jwtauth.store.sqlite import endings, sweep
 from jwtauth.store.sqlite.writer import Writer
 
-_COLUMNS: Final = "id, sid, user_id, auth_time, created_at, seen_at, expires_at, ends_at, ended_at, user_agent"
+_COLUMNS: Final = (
+    "id, sid, user_id, auth_time, created_at, seen_at, expires_at, ends_at, ended_at, user_agent, upstream_realm"
+)
 
 IS_LIVE: Final = "sessions.ended_at IS NULL AND sessions.expires_at > :now AND sessions.ends_at > :now"
 """`Session.is_live`, as a condition on the row."""
@@ -59,8 +61,8 @@ class SqliteSessions:
             started = connection.execute(
                 f"""
                 INSERT INTO sessions (digest, sid, user_id, auth_time, created_at, seen_at, expires_at, ends_at,
-                                      user_agent)
-                SELECT :digest, :sid, id, :auth_time, :now, :now, :expires_at, :ends_at, :user_agent
+                                      user_agent, upstream_realm)
+                SELECT :digest, :sid, id, :auth_time, :now, :now, :expires_at, :ends_at, :user_agent, :upstream_realm
                   FROM users WHERE id = :user_id AND epoch = :user_epoch AND disabled_at IS NULL
                 RETURNING {_COLUMNS}
                 """,  # noqa: S608 - the column names are ours
@@ -75,7 +77,15 @@ class SqliteSessions:
         return await self._writer.run(work)
 
     async def renew(
-        self, session_id: int, *, digest: bytes, user_epoch: int, auth_time: int, expires_at: int, now: int
+        self,
+        session_id: int,
+        *,
+        digest: bytes,
+        user_epoch: int,
+        auth_time: int,
+        upstream_realm: str | None,
+        expires_at: int,
+        now: int,
     ) -> Session | None:
         """See `Sessions.renew`."""
 
@@ -83,7 +93,7 @@ class SqliteSessions:
             renewed = connection.execute(
                 f"""
                 UPDATE sessions SET previous_digest = digest, digest = :digest, auth_time = :auth_time,
-                                    expires_at = :expires_at, seen_at = :now
+                                    expires_at = :expires_at, seen_at = :now, upstream_realm = :upstream_realm
                  WHERE id = :session_id AND {IS_LIVE}
                    AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.epoch = :user_epoch
                                   AND users.disabled_at IS NULL)
@@ -94,6 +104,7 @@ class SqliteSessions:
                     "digest": digest,
                     "user_epoch": user_epoch,
                     "auth_time": auth_time,
+                    "upstream_realm": upstream_realm,
                     "expires_at": expires_at,
                     "now": now,
                 },
@@ -145,7 +156,8 @@ class SqliteSessions:
 
 
 def _session(row: tuple[Any, ...]) -> Session:
-    session_id, sid, user_id, auth_time, created_at, seen_at, expires_at, ends_at, ended_at, user_agent = row
+    session_id, sid, user_id, auth_time, created_at, seen_at, expires_at, ends_at, ended_at, *rest = row
+    user_agent, upstream_realm = rest
     return Session(
         id=session_id,
         sid=sid,
@@ -157,4 +169,5 @@ def _session(row: tuple[Any, ...]) -> Session:
         ends_at=ends_at,
         ended_at=ended_at,
         user_agent=user_agent,
+        upstream_realm=upstream_realm,
     )

@@ -1,5 +1,6 @@
 """The ports of one SQLite file, put together."""
 
+import sqlite3
 from pathlib import Path
 
 from jwtauth.errors import Overloaded
@@ -10,6 +11,7 @@ from jwtauth.store.sqlite.connection import connect
 from jwtauth.store.sqlite.consents import SqliteConsents
 from jwtauth.store.sqlite.directory import SqliteDirectory
 from jwtauth.store.sqlite.grants import SqliteGrants
+from jwtauth.store.sqlite.legacy_uses import SqliteLegacyUses
 from jwtauth.store.sqlite.logouts import SqliteLogouts
 from jwtauth.store.sqlite.positions import SqlitePositions
 from jwtauth.store.sqlite.revocations import SqliteRevocations
@@ -38,6 +40,7 @@ class SqliteStore:
         self.positions = SqlitePositions(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
         self.revocations = SqliteRevocations(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
         self.attempts = SqliteAttempts(self._reader, self._writer)
+        self.legacy_uses = SqliteLegacyUses(self._reader, self._writer)
         self.administration = SqliteAdministration(self._reader, self._writer, max_token_lifetime=max_token_lifetime)
         self._data_version = -1
         self._versions = Versions(-1, -1, -1)
@@ -50,6 +53,17 @@ class SqliteStore:
             self._catch_up()
             self._data_version = data_version
         return self._versions
+
+    def damage(self) -> str | None:
+        """The first thing that SQLite finds broken in the file, None where it finds nothing; reads all of it."""
+        try:
+            for pragma in ("quick_check(1)", "foreign_key_check"):
+                found = self._reader.execute(f"PRAGMA {pragma}").fetchall()
+                if found and found[0][0] != "ok":
+                    return " ".join(map(str, found[0]))
+        except sqlite3.DatabaseError as problem:
+            return str(problem)
+        return None
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -35,3 +35,6 @@ def bite(connection: sqlite3.Connection, *, now: int, max_token_lifetime: int) -
     connection.execute(
         "DELETE FROM finished WHERE digest IN (SELECT digest FROM finished WHERE forget_at <= ? LIMIT ?)", (now, BITE)
     )
+    connection.execute(
+        "DELETE FROM exchanged WHERE digest IN (SELECT digest FROM exchanged WHERE forget_at <= ? LIMIT ?)", (now, BITE)
+    )

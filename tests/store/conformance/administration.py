@@ -18,8 +18,10 @@ from tests.store.conformance.cast import (
     a_client,
     a_realm,
     a_user,
+    present,
     rotated,
     started,
+    user_now,
 )
 from tests.store.racing import Ask
 
@@ -92,6 +94,58 @@ class AdministrationConformance(Conformance):
         client = ask(store.directory.client("player"))
         assert client is not None
         assert client.secrets == secrets
+
+    def test_a_better_hash_of_the_same_password_ends_nothing(
+        self, store: Store, other: Store, cast: Cast, ask: Ask
+    ) -> None:
+        user = ask(store.administration.create_user(a_user("cleo", password_hash="old"), now=NOW))
+        grant = ask(started(store, cast.player, user))
+        before = other.refresh()
+        assert ask(store.administration.rehash_password(user, "better"))
+        assert other.refresh().directory > before.directory
+        assert ask(user_now(store, user)) == replace(user, password_hash="better")
+        assert ask(present(store, grant)).ended_at is None
+
+    @pytest.mark.parametrize("present_hash", ["changed", None])
+    def test_a_hash_that_was_changed_meanwhile_stays(
+        self, store: Store, other: Store, cast: Cast, ask: Ask, present_hash: str | None
+    ) -> None:
+        user = ask(store.administration.create_user(a_user("cleo", password_hash="old"), now=NOW))
+        ask(store.administration.change_user(replace(user, password_hash=present_hash), now=NOW))
+        before = other.refresh()
+        assert not ask(store.administration.rehash_password(user, "better"))
+        assert other.refresh() == before
+        assert ask(user_now(store, user)).password_hash == present_hash
+
+    def test_of_two_better_hashes_one_is_stored(self, store: Store, other: Store, ask: Ask) -> None:
+        user = ask(store.administration.create_user(a_user("cleo", roles={}, password_hash="old"), now=NOW))
+        assert ask(store.administration.rehash_password(user, "first"))
+        assert not ask(other.administration.rehash_password(user, "second"))
+        assert ask(user_now(store, user)).password_hash == "first"
+
+    def test_a_better_hash_of_a_client_secret_takes_its_place_only(
+        self, store: Store, other: Store, cast: Cast, ask: Ask
+    ) -> None:
+        old, kept = (ClientSecret(kind=SecretKind.CHOSEN, digest=digest, created_at=NOW) for digest in ("old", "kept"))
+        until = replace(old, expires_at=NOW + 60)
+        ask(store.administration.replace_secrets(cast.player, (until, kept), now=NOW))
+        before = other.refresh()
+        assert ask(store.administration.rehash_secret(cast.player, "old", "better"))
+        assert other.refresh().directory > before.directory
+        found = ask(other.directory.client("player"))
+        assert found is not None
+        assert found.secrets == (replace(until, digest="better"), kept)
+        assert found.epoch == cast.player.epoch
+
+    def test_a_client_secret_that_is_gone_stays_gone(self, store: Store, other: Store, cast: Cast, ask: Ask) -> None:
+        before = other.refresh()
+        assert not ask(store.administration.rehash_secret(cast.player, "old", "better"))
+        assert not ask(store.administration.rehash_secret(replace(cast.player, id=999), "old", "better"))
+        assert other.refresh() == before
+
+    def test_a_user_may_come_disabled(self, store: Store, ask: Ask) -> None:
+        user = ask(store.administration.create_user(a_user("cleo", roles={}, disabled_at=NOW), now=NOW))
+        assert ask(user_now(store, user)).disabled_at == NOW
 
     def test_announced_keys_are_noticed_and_nothing_else_is(self, store: Store, other: Store, ask: Ask) -> None:
         before = other.refresh()

@@ -46,6 +46,28 @@ class GrantsConformance(Conformance):
     def test_get_gives_none_for_an_id_that_was_never_given(self, store: Store, ask: Ask) -> None:
         assert ask(store.grants.get(12_345)) is None
 
+    def test_of_position_gives_the_grant_that_holds_it(self, store: Store, cast: Cast, ask: Ask) -> None:
+        grant, another = ask(started(store, cast.player, cast.ada)), ask(started(store, cast.player, cast.ada))
+        assert ask(store.grants.of_position(grant.position)) == grant
+        assert ask(store.grants.end(another.id, now=NOW))
+        ended = ask(store.grants.of_position(another.position))
+        assert ended is not None
+        assert (ended.id, ended.ended_at) == (another.id, NOW)
+
+    def test_of_position_gives_none_for_one_that_was_given_up_or_is_a_machines(
+        self, store: Store, cast: Cast, ask: Ask
+    ) -> None:
+        grant = ask(started(store, cast.player, cast.ada))
+        fresh = ask(rotated(store, grant, renews_position=True))
+        assert fresh is not None
+        assert ask(store.grants.of_position(grant.position)) is None
+        holder = ask(store.grants.of_position(fresh))
+        assert holder is not None
+        assert holder.id == grant.id
+        block = ask(store.positions.take_block(cast.player, size=64, use_until=NOW + 60, now=NOW))
+        assert block is not None
+        assert ask(store.grants.of_position(block.position)) is None
+
     @pytest.mark.parametrize("stale", ["client", "user"])
     def test_start_gives_none_where_an_epoch_has_moved(self, store: Store, cast: Cast, ask: Ask, stale: str) -> None:
         if stale == "client":

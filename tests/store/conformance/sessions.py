@@ -110,6 +110,19 @@ class SessionsConformance(Conformance):
         assert ask(other.sessions.find(digest("renewed"))) == renewed
         assert ask(other.sessions.find(digest("cookie"))) is None
 
+    def test_renew_says_who_proved_it_last(self, store: Store, other: Store, cast: Cast, ask: Ask) -> None:
+        session = ask(signed_in(store, cast.ada))
+        assert session.upstream_realm is None
+        instants = {"auth_time": NOW, "expires_at": NOW + 9, "now": NOW}
+        for number, realm in enumerate(("music", None)):
+            new = digest(f"renewed {number}")
+            ask(
+                store.sessions.renew(
+                    session.id, digest=new, user_epoch=cast.ada.epoch, upstream_realm=realm, **instants
+                )
+            )
+            assert ask(session_now(other, session)).upstream_realm == realm
+
     def test_holding_knows_the_cookie_before_as_well_and_find_does_not(
         self, store: Store, other: Store, cast: Cast, ask: Ask
     ) -> None:
@@ -117,7 +130,9 @@ class SessionsConformance(Conformance):
         instants = {"auth_time": NOW, "expires_at": NOW + 9, "now": NOW}
         for number in (1, 2):
             new = digest(f"renewed {number}")
-            ask(store.sessions.renew(session.id, digest=new, user_epoch=cast.ada.epoch, **instants))
+            ask(
+                store.sessions.renew(session.id, digest=new, user_epoch=cast.ada.epoch, upstream_realm=None, **instants)
+            )
         held = [ask(other.sessions.holding(digest(f"renewed {number}"))) for number in (1, 2)]
         assert [found and found.id for found in held] == [session.id, session.id]
         assert ask(other.sessions.find(digest("renewed 1"))) is None
@@ -166,6 +181,7 @@ async def renewal(store: Store, session: Session, cast: Cast, epoch: int | None 
         digest=digest("renewed"),
         user_epoch=cast.ada.epoch if epoch is None else epoch,
         auth_time=NOW + 9,
+        upstream_realm=None,
         expires_at=NOW + 5_000,
         now=NOW + 10,
     )

@@ -1,0 +1,46 @@
+"""A grant that begins at the token endpoint, without a browser: by a password, a foreign token, a realm's own grant."""
+
+from msgspec import Struct
+
+from jwtauth.protocol import permissions
+from jwtauth.protocol.records import Client, GrantType, NewGrant, Permission, User
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """Start this grant; if that wins, mint this permission."""
+
+    grant: NewGrant
+    permission: Permission
+    has_refresh_token: bool
+
+
+def start(
+    client: Client,
+    user: User,
+    *,
+    grant_type: str,
+    scope: tuple[str, ...],
+    resources: tuple[str, ...],
+    secret_number: int,
+    now: int,
+) -> Start:
+    """The grant, once everything about it was checked. Without a refresh token it lives as long as its access token."""
+    has_refresh_token = GrantType.REFRESH_TOKEN in client.grant_types
+    lives_in = permissions.access_token_in(client, grant_type)
+    ends_at = now + max(client.realm.grant_in, lives_in)
+    return Start(
+        grant=NewGrant(
+            client_id=client.id,
+            client_epoch=client.epoch,
+            user_id=user.id,
+            user_epoch=user.epoch,
+            scope=scope,
+            resources=resources,
+            secret_number=secret_number,
+            expires_at=min(now + (client.realm.refresh_token_in if has_refresh_token else lives_in), ends_at),
+            ends_at=ends_at,
+            grant_type=None if grant_type == GrantType.PASSWORD else str(grant_type),
+        ),
+        permission=permissions.of_person(client, user, scope=scope, resources=resources, grant_type=grant_type),
+        has_refresh_token=has_refresh_token,
+    )
