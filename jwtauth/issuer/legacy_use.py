@@ -13,7 +13,7 @@ from jwtauth.observe.log import LOGGER
 from jwtauth.protocol.records import Client
 from jwtauth.store.ports import LegacyUses
 
-FLUSH_IN: Final = 5
+FLUSH_IN: Final = 2
 """How often a worker adds what it counted to the store, in seconds: what a killed worker loses at most."""
 
 REMEMBERED: Final = 4_096

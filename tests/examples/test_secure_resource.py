@@ -20,7 +20,8 @@ WITHIN: Final = 30.0
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The demonstration."""
     options = ("--dialect", "skyvault")
-    with LiveServer(tmp_path_factory.mktemp("issuer"), command="dev", options=options) as server:
+    soon = {"JWTAUTH_STATUS_LIST_TTL": "1"}
+    with LiveServer(tmp_path_factory.mktemp("issuer"), command="dev", options=options, environment=soon) as server:
         yield server
 
 

@@ -14,16 +14,17 @@ import pytest
 from msgspec import Struct
 
 from jwtauth.dialects.registry import DIALECTS
-from tests.stories.test_dev import SHELLS, paste
+from tests.stories.test_dev import paste
 from tests.support.live import LiveServer
 from tests.support.person import Person, has_field
 
 NAMES: Final = ("aioauth", "flarecast", "onesait", "skyvault")
 CODE: Final = "PASTE-THE-CODE-HERE"
-PEOPLE: Final = {"aioauth": ("admin", "admin"), "skyvault": ("admin", "tiger")}
+PEOPLE: Final = {"aioauth": ("admin", "admin"), "flarecast": ("TestUser1", "1234"), "skyvault": ("admin", "tiger")}
 """Who signs in where a step says to open something in a browser."""
 
 SKYVAULT_CALLBACK: Final = "https://client.example.com/cb"
+FLARECAST_CALLBACK: Final = "http://127.0.0.1:8080/oauth2-redirect.html"
 AIOAUTH_CALLBACK: Final = "https://www.example.com/redirect"
 WITHIN: Final = 20.0
 AUTHORITIES: Final = ["ROLE_ADMIN", "ROLE_USER"]
@@ -71,9 +72,9 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonst
         yield Demonstrations(tmp_path_factory.mktemp("demonstrations"), stack)
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=("sh", "fish"))
 def shell(request: pytest.FixtureRequest) -> str:
-    """Every shell that is here."""
+    """The two that understand the least of each other; tests/stories/test_dev.py knows them all."""
     name: str = request.param
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed: its users' commands go untested here")
@@ -104,10 +105,10 @@ def opened(person: Person, url: str, username: str, password: str) -> str:
     seen = person.open(url)
     if has_field(seen, "password"):
         seen = person.submit(seen, username=username, password=password)
-    for yes in (("decision", "allow"), ("approval", "1")):
+    for yes in (("decision", "allow"), ("approval", "1"), ("confirm", "yes")):
         if has_field(seen, yes[0]):
             seen = person.submit(seen, yes)
-    assert seen.status_code == 302, seen.text
+    assert seen.status_code in (302, 303), seen.text
     location: str = seen.headers["location"]
     return location
 
@@ -157,7 +158,7 @@ class TestAnnouncement:
         username, password = PEOPLE[name]
         assert f"as {username} with the password {password}" in told[0]
 
-    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("name", ["onesait"])
     def test_is_the_same_when_it_starts_again_in_the_same_folder(self, tmp_path: Path, name: str) -> None:
         printed = []
         for _ in range(2):
@@ -172,7 +173,8 @@ class TestFlarecast:  # F1 to F8
         self, demonstrations: Demonstrations, tmp_path: Path, shell: str
     ) -> None:
         server = demonstrations["flarecast"]
-        machine, person, info, refreshed, revoked, page = taken(server, "flarecast", tmp_path, shell)
+        said = taken(server, "flarecast", tmp_path, shell)
+        machine, person, info, refreshed, revoked, page, code, redeemed = said
         usual = {"access_token": "...", "token_type": "Bearer", "version": "1.0.0", "expires_in": 86_400}
         assert members(machine) == {**usual, "scope": "read"}
         assert members(person) == {**usual, "scope": "read", "refresh_token": "..."}
@@ -181,6 +183,8 @@ class TestFlarecast:  # F1 to F8
         assert (type(json.loads(info)["id"]), json.loads(info)["scope"]) == (int, ["read"])
         assert revoked == "HTTP 200"
         assert page.startswith(f"{server.url}/login")
+        assert code.startswith(f"{FLARECAST_CALLBACK}?")
+        assert members(redeemed) == members(person)
 
 
 class TestOnesait:  # O2 to O6, O8
@@ -217,7 +221,7 @@ class TestSkyvault:  # S1 to S8, S10, S11
     ) -> None:
         server = demonstrations["skyvault"]
         said = taken(server, "skyvault", tmp_path, shell)
-        person, hello, refreshed, checked, machine, sent, code, redeemed, implicit = said
+        person, hello, refreshed, checked, machine, sent, code, redeemed, implicit, external = said
         usual = {"access_token": "...", "token_type": "bearer", "scope": "read write"}
         assert members(person) == {**usual, "refresh_token": "...", "expires_in": 1_800}
         assert hello == "Secure Hello!"
@@ -235,6 +239,7 @@ class TestSkyvault:  # S1 to S8, S10, S11
         assert [*fragment][:4] == ["access_token", "state", "token_type", "expires_in"]
         assert (fragment["state"], fragment["token_type"], fragment["expires_in"]) == ("xyz", "bearer", "3600")
         assert "refresh_token" not in fragment
+        assert json.loads(external)["error"] == "unauthorized_client"
 
 
 class TestAioauth:  # A1 to A6
