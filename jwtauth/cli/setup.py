@@ -68,7 +68,7 @@ def algorithms(folder: KeyFolder) -> frozenset[str]:
     Raises:
         ConfigurationError: the folder or a file is missing, unsafe or damaged.
     """
-    return frozenset(record.algorithm for record, _ in folder.read_keys())
+    return frozenset(record.algorithm for record in folder.read_records())
 
 
 def require_id_token_key(client: Client, present: frozenset[str]) -> None:

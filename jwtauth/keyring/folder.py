@@ -72,10 +72,16 @@ class KeyFolder:
         Raises:
             ConfigurationError: the folder or a file is missing, unsafe or damaged.
         """
-        if not self.path.is_dir():
-            raise ConfigurationError(f"keys folder {self.path} does not exist; run `jwtauth init`")
-        found = [self._read_key(path) for path in sorted(self.path.glob(f"*{SUFFIX}"))]
-        return [entry for entry in found if entry is not None]
+        return [(record, self._key_in(record, path)) for record, path in self._records()]
+
+    def read_records(self) -> list[KeyFile]:
+        """What is written of every signing key; the keys themselves, which takes a while to prove sound, are not looked
+        at.
+
+        Raises:
+            ConfigurationError: the folder or a file is missing, unsafe or damaged.
+        """
+        return [record for record, _ in self._records()]
 
     def write_key(self, key: SigningKey, *, created_at: int, signs_at: int) -> KeyFile:
         """Store a new key.
@@ -176,23 +182,31 @@ class KeyFolder:
             return ()
         return tuple(found)
 
-    def _read_key(self, path: Path) -> tuple[KeyFile, SigningKey] | None:
-        """The key in a file, or None where another process has just removed it."""
+    def _records(self) -> list[tuple[KeyFile, Path]]:
+        if not self.path.is_dir():
+            raise ConfigurationError(f"keys folder {self.path} does not exist; run `jwtauth init`")
+        found = [(self._read_record(path), path) for path in sorted(self.path.glob(f"*{SUFFIX}"))]
+        return [(record, path) for record, path in found if record is not None]
+
+    def _read_record(self, path: Path) -> KeyFile | None:
+        """What a file says, or None where another process has just removed it."""
         try:
-            record = msgspec.json.decode(self._read(path), type=KeyFile)
+            return msgspec.json.decode(self._read(path), type=KeyFile)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError:
             raise ConfigurationError(
                 f"{path} is damaged; restore it or remove it and run `jwtauth keys rotate`"
             ) from None
+
+    def _key_in(self, record: KeyFile, path: Path) -> SigningKey:
         try:
             key = jws.load(record.algorithm, record.private_key)
         except ConfigurationError as problem:
             raise ConfigurationError(f"{path}: {problem}") from None
         if key.kid != record.kid:
             raise ConfigurationError(f"{path}: its kid is not that of the key in it; restore the file")
-        return record, key
+        return key
 
     def _convert(self, names: list[str], convert: Callable[[bytes], bytes]) -> list[str]:
         for name in names:

@@ -26,6 +26,7 @@ from jwtauth.keyring.folder import KeyFolder
 from jwtauth.protocol import status_list
 from jwtauth.protocol.claims import GRACE_IN
 from jwtauth.protocol.status_list import LIST_SIZE, MAX_LENGTH, StatusListToken
+from jwtauth.web import server as web_server
 from jwtauth.web import status
 from tests.endpoints.conftest import Desk
 from tests.support import plain
@@ -529,7 +530,7 @@ class TestStop:
             ears = [Ear(site.server.url).__enter__() for _ in range(4)]
             began = time.monotonic()
             site.server.stop()
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < web_server.GRACE_IN / 2
             for ear in ears:
                 ear.join(WITHIN)
                 assert not ear.is_alive()
