@@ -1,10 +1,9 @@
 """`jwtauth dev`: a complete demonstration in an empty folder, and commands that work when pasted."""
 
 import time
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode
 from collections.abc import Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from jwtauth.cli import sample
 from jwtauth.cli.printing import example
 from jwtauth.cli.running import with_store
 from jwtauth.cli.setup import BUILT_IN_REALM, default_audience, initialise
+from jwtauth.dialects import shell
 from jwtauth.dialects.dialect import Sample
 from jwtauth.dialects.registry import DIALECTS
 from jwtauth.endpoints import token
@@ -257,26 +257,25 @@ def commands(url: str) -> list[tuple[str, str]]:
             f"{curl} -d grant_type=password -d username={USERNAME} -d password={PASSWORD} {url}/oauth/token"
             " | tee demo.json",
         ),
-        ("check it", f"{curl} -d token={_member('access_token')} {url}/oauth/introspect"),
+        ("check it", f"{curl} -d token={shell.member('access_token')} {url}/oauth/introspect"),
         (
             "refresh it",
-            f"{curl} -d grant_type=refresh_token -d refresh_token={_member('refresh_token')} {url}/oauth/token",
+            f"{curl} -d grant_type=refresh_token -d refresh_token={shell.member('refresh_token')} {url}/oauth/token",
         ),
-        ("revoke it", f"{curl} -w 'HTTP %{{http_code}}\\n' -d token={_member('access_token')} {url}/oauth/revoke"),
-        ("check it again", f"{curl} -d token={_member('access_token')} {url}/oauth/introspect"),
+        ("revoke it", f"{curl} -w 'HTTP %{{http_code}}\\n' -d token={shell.member('access_token')} {url}/oauth/revoke"),
+        ("check it again", f"{curl} -d token={shell.member('access_token')} {url}/oauth/introspect"),
     ]
 
 
 def browser_steps(url: str) -> list[tuple[str, str]]:
     """How to sign in by code and PKCE without an application, as (purpose, URL to open or command to paste)."""
-    challenge = urlsafe_b64encode(sha256(CODE_VERIFIER.encode()).digest()).rstrip(b"=").decode()
     request = {
         "response_type": "code",
         "client_id": PUBLIC,
         "redirect_uri": f"{url}/",
         "scope": "openid profile email",
         "state": "demo",
-        "code_challenge": challenge,
+        "code_challenge": pkce.challenge_of(CODE_VERIFIER),
         "code_challenge_method": pkce.METHOD,
     }
     redeem = (
@@ -295,15 +294,10 @@ def browser_steps(url: str) -> list[tuple[str, str]]:
         ),
         (
             "read who signed in",
-            f"curl -sS -w '\\n' -H 'Authorization: Bearer '{_member('access_token')} {url}/oauth/userinfo",
+            f"curl -sS -w '\\n' -H 'Authorization: Bearer '{shell.member('access_token')} {url}/oauth/userinfo",
         ),
         ("see and end what the person is signed in to: open this in the same browser", f"{url}/account"),
     ]
-
-
-def _member(name: str) -> str:
-    """A shell expression for one member of demo.json."""
-    return f""""$(sed -E 's/.*"{name}":"([^"]+)".*/\\1/' demo.json)\""""
 
 
 _BASIC: Final = "Basic " + b64encode(f"{CONFIDENTIAL}:{SECRET}".encode()).decode()

@@ -14,7 +14,7 @@ from jwtauth.errors import ConfigurationError, InvalidScope
 from jwtauth.passwords import MissingExtra, Taken
 from jwtauth.protocol import registration
 from jwtauth.protocol.client_auth import MAX_SECRET_LENGTH
-from jwtauth.protocol.records import AuthMethod, Client, GrantType, Realm
+from jwtauth.protocol.records import AuthMethod, Client, Realm
 
 _APART: Final = frozenset({"id", "realm", "epoch", "secrets", "disabled_at", "is_demo"})
 _SETTINGS: Final = {field.name: field.type for field in fields(Client) if field.name not in _APART}
@@ -54,7 +54,6 @@ _NOTES: Final = {
     "additional_information": "is not moved",
 }
 _IMPLICIT: Final = "implicit"
-_SIGN_IN_GRANTS: Final = (GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN)
 _HASH = re.compile(r"\{[A-Za-z0-9@_:+/=-]+\}|\$2[aby]\$[0-9]{2}\$|\$argon2")
 
 

@@ -7,7 +7,7 @@ import click
 from msgspec.structs import asdict, replace
 
 from jwtauth.cli.options import instant, pairs, reference, scope, several, together
-from jwtauth.dialects.registry import DIALECTS, NAMES
+from jwtauth.dialects.registry import NAMES
 from jwtauth.errors import ConfigurationError
 from jwtauth.protocol import upstream
 from jwtauth.protocol.records import Realm
@@ -87,11 +87,6 @@ realm_options = together(
         click.option("--no-upstream", is_flag=True, default=None, help="Trust no other authorization server any more."),
     ]
 )
-
-
-def of_dialect(name: str) -> dict[str, Any]:
-    """The settings that a new realm of a dialect starts from."""
-    return {**DIALECTS[name].realm, "dialect": name}
 
 
 def apply(realm: Realm, wanted: Mapping[str, Any]) -> Realm:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from jwtauth.dialects import standard
+from jwtauth.dialects import shell, standard
 from jwtauth.dialects.dialect import Dialect, Endpoint, PageRoute, Refusal, Sample, SampleUser
 from jwtauth.endpoints import account, authorize, introspect, revoke, sign_in, token
 from jwtauth.endpoints.outcomes import ConsentPage, ErrorPage, Fault, FinishedPage, GoOn, Outcome, Page, SignInPage
@@ -241,12 +241,12 @@ def commands(url: str) -> list[tuple[str, str]]:
             f"{tokenize_} -d grant_type=authorization_code -d code=PASTE-THE-CODE-HERE"
             f" -d redirect_uri={REDIRECT_URI} | tee demo.json",
         ),
-        ("refresh the tokens", f"{tokenize_} -d grant_type=refresh_token -d refresh_token={_REFRESH_TOKEN}"),
+        (
+            "refresh the tokens",
+            f"{tokenize_} -d grant_type=refresh_token -d refresh_token={shell.member('refresh_token')}",
+        ),
     ]
 
-
-_REFRESH_TOKEN: Final = """"$(sed -E 's/.*"refresh_token":"([^"]+)".*/\\1/' demo.json)\""""
-"""A shell expression for the one in demo.json."""
 
 _TEMPLATES: Final[dict[type[Page], str]] = {
     SignInPage: "aioauth/sign_in.html",

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from jwtauth.dialects import standard
+from jwtauth.dialects import shell, standard
 from jwtauth.dialects.dialect import Dialect, PageRoute, Refusal, Sample, SampleUser, Where
 from jwtauth.endpoints import authorize, sign_in, token
 from jwtauth.endpoints.outcomes import ConsentPage, ErrorPage, Fault, Outcome
@@ -22,6 +22,9 @@ from jwtauth.protocol import legacy, redirect_uris
 from jwtauth.protocol.records import ApplicationType, AuthMethod, Client, GrantType, Realm, User
 
 NAME: Final = "flarecast"
+_KEPT: Final = "flarecast.json"
+"""Where the printed commands keep the answer that later ones read."""
+
 VERSION: Final = "1.0.0"
 """What its token handler put beside every token."""
 
@@ -122,6 +125,7 @@ def _commands(url: str) -> list[tuple[str, str]]:
     asked = {"response_type": "code", "client_id": "1234", "redirect_uri": REDIRECT_URI, "scope": "read"}
     redirect_uri = redirect_uris.with_parameters("", {"redirect_uri": REDIRECT_URI}).removeprefix("?")
     page = redirect_uris.with_parameters(f"{url}/oauth/authorize", asked)
+    access_token, refresh_token = shell.member("access_token", _KEPT), shell.member("refresh_token", _KEPT)
     return [
         (
             "Client Credentials",
@@ -129,18 +133,17 @@ def _commands(url: str) -> list[tuple[str, str]]:
         ),
         (
             "Password",
-            _curl(f"'{tokens}password&scope=read&client_id=1234&username=TestUser1&password=1234'")
-            + " | tee flarecast.json",
+            _curl(f"'{tokens}password&scope=read&client_id=1234&username=TestUser1&password=1234'") + f" | tee {_KEPT}",
         ),
-        ("Verify Access Token", _curl(f"'{url}/oauth/tokeninfo?access_token='{_member('access_token')}")),
+        ("Verify Access Token", _curl(f"'{url}/oauth/tokeninfo?access_token='{access_token}")),
         (
             "Refresh Token",
-            _curl(f"'{tokens}refresh_token&scope=read&client_id=1234&refresh_token='{_member('refresh_token')}"),
+            _curl(f"'{tokens}refresh_token&scope=read&client_id=1234&refresh_token='{refresh_token}"),
         ),
         (
             "Revoke",
             _curl(
-                f"-w 'HTTP %{{http_code}}\\n' -d token={_member('access_token')} -d token_type_hint=access_token"
+                f"-w 'HTTP %{{http_code}}\\n' -d token={access_token} -d token_type_hint=access_token"
                 f" -d client_id=1234 -d client_secret=abcd {url}/oauth/revoke"
             ),
         ),
@@ -162,11 +165,6 @@ def _commands(url: str) -> list[tuple[str, str]]:
 
 def _curl(arguments: str) -> str:
     return f"curl -sS -w '\\n' {arguments}"
-
-
-def _member(name: str) -> str:
-    """A shell expression for one member of flarecast.json."""
-    return f""""$(sed -E 's/.*"{name}":"([^"]+)".*/\\1/' flarecast.json)\""""
 
 
 DIALECT: Final = Dialect(

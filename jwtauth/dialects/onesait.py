@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 from msgspec.structs import asdict, replace
 
+from jwtauth.dialects import shell
 from jwtauth.dialects.dialect import Caller, Dialect, Endpoint, Field, PageRoute, Refusal, Sample, SampleUser, Where
 from jwtauth.endpoints import authenticate, authorize, check_token, revoke, sign_in, token, userinfo
 from jwtauth.endpoints.outcomes import ConsentPage, GoOn, Outcome
@@ -719,32 +720,30 @@ def commands(url: str) -> list[tuple[str, str]]:
             f"{curl} -d grant_type=password -d username={USERNAME} -d password={PASSWORD} -d clientId={CLIENT_ID}"
             f" -d scope=openid {server}/oauth/token | tee demo.json",
         ),
-        ("check the token", f"{curl} -d token={_member('access_token')} {server}/oauth/check_token"),
-        ("the same in the platform's own form", f"{curl} -d token={_member('access_token')} {platform}/check_token"),
-        ("read what it says", f"curl -sS -w '\\n' -d {_member('access_token')} {platform}/tokenInfo"),
+        ("check the token", f"{curl} -d token={shell.member('access_token')} {server}/oauth/check_token"),
+        (
+            "the same in the platform's own form",
+            f"{curl} -d token={shell.member('access_token')} {platform}/check_token",
+        ),
+        ("read what it says", f"curl -sS -w '\\n' -d {shell.member('access_token')} {platform}/tokenInfo"),
         (
             "read who signed in",
-            f"curl -sS -w '\\n' -H 'Authorization: Bearer '{_member('access_token')} {server}/oidc/userinfo",
+            f"curl -sS -w '\\n' -H 'Authorization: Bearer '{shell.member('access_token')} {server}/oidc/userinfo",
         ),
         (
             "refresh: the old tokens are over",
-            f"{curl} -d grant_type=refresh_token -d refresh_token={_member('refresh_token')} {server}/oauth/token"
+            f"{curl} -d grant_type=refresh_token -d refresh_token={shell.member('refresh_token')} {server}/oauth/token"
             " | tee refreshed.json",
         ),
         (
             "revoke the new token",
-            f"{curl} -X POST '{platform}/revoke_token?token='{_member('access_token', 'refreshed.json')}",
+            f"{curl} -X POST '{platform}/revoke_token?token='{shell.member('access_token', 'refreshed.json')}",
         ),
         (
             "check it again",
-            f"{curl} -d token={_member('access_token', 'refreshed.json')} {platform}/check_token",
+            f"{curl} -d token={shell.member('access_token', 'refreshed.json')} {platform}/check_token",
         ),
     ]
-
-
-def _member(name: str, file: str = "demo.json") -> str:
-    """A shell expression for one member of an answer that was kept."""
-    return f""""$(sed -E 's/.*"{name}":"([^"]+)".*/\\1/' {file})\""""
 
 
 SAMPLE: Final = Sample(

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from jwtauth.dialects import standard
+from jwtauth.dialects import shell, standard
 from jwtauth.dialects.dialect import Caller, Dialect, Endpoint, PageRoute, Sample, SampleUser, Text, Where
 from jwtauth.endpoints import authorize, token
 from jwtauth.endpoints.outcomes import Outcome
@@ -21,6 +21,9 @@ from jwtauth.protocol import bearer, claims, client_auth, legacy, parameters, pe
 from jwtauth.protocol.records import Client, GrantType, Realm, User
 
 NAME: Final = "skyvault"
+_KEPT: Final = "skyvault.json"
+"""Where the printed commands keep the answer that later ones read."""
+
 AUTHORIZE: Final = "/authorize"
 SECURE: Final = "/secure"
 HELLO: Final = "Secure Hello!"
@@ -137,11 +140,17 @@ def _commands(url: str) -> list[tuple[str, str]]:
     return [
         (
             "Password Credentials",
-            _post(f"'{tokens}username=admin&password=tiger&grant_type=password'") + " | tee skyvault.json",
+            _post(f"'{tokens}username=admin&password=tiger&grant_type=password'") + f" | tee {_KEPT}",
         ),
-        ("use the token", f"curl -sS -w '\\n' -H 'Authorization: Bearer '{_member('access_token')} {url}{SECURE}"),
-        ("Refresh Token", _post(f"'{tokens}grant_type=refresh_token&refresh_token='{_member('refresh_token')}")),
-        ("check the token", _post(f"'{url}/oauth/check_token?token='{_member('access_token')}")),
+        (
+            "use the token",
+            f"curl -sS -w '\\n' -H 'Authorization: Bearer '{shell.member('access_token', _KEPT)} {url}{SECURE}",
+        ),
+        (
+            "Refresh Token",
+            _post(f"'{tokens}grant_type=refresh_token&refresh_token='{shell.member('refresh_token', _KEPT)}"),
+        ),
+        ("check the token", _post(f"'{url}/oauth/check_token?token='{shell.member('access_token', _KEPT)}")),
         ("Client Credentials", _post(f"'{tokens}grant_type=client_credentials'")),
         (
             "Authorization Code: where a browser is sent that makes this request; nobody is signed in yet",
@@ -168,11 +177,6 @@ def _commands(url: str) -> list[tuple[str, str]]:
 
 def _post(arguments: str) -> str:
     return f"curl -sS -w '\\n' -X POST -u SkyVaultapp:secret {arguments}"
-
-
-def _member(name: str) -> str:
-    """A shell expression for one member of skyvault.json."""
-    return f""""$(sed -E 's/.*"{name}":"([^"]+)".*/\\1/' skyvault.json)\""""
 
 
 DIALECT: Final = Dialect(

@@ -20,7 +20,7 @@ from jwtauth.endpoints.outcomes import (
     Problem,
     SessionRow,
 )
-from jwtauth.endpoints.visit import Visit, account_holder, digest, form
+from jwtauth.endpoints.visit import Visit, account_holder, digest, form, opened
 from jwtauth.errors import Overloaded, TooManyAttempts
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
@@ -190,12 +190,8 @@ def _say(issuer: Issuer, said: Said, *, now: int) -> Outcome:
 
 def _said(issuer: Issuer, visit: Visit) -> Said:
     """What the page has to say, if it was said to this browser: no link can make it say anything."""
-    payload = issuer.sealer.open(visit.asked("said")) if visit.asked("said") else None
-    try:
-        said = Said(browser="") if payload is None else _DECODER.decode(payload)
-    except msgspec.MsgspecError:
-        said = Said(browser="")
-    return said if said.browser == digest(visit.browser) else Said(browser="")
+    said = opened(issuer, visit.asked("said"), _DECODER)
+    return said if said is not None and said.browser == digest(visit.browser) else Said(browser="")
 
 
 Action = Callable[..., Awaitable[Outcome]]

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from jwtauth.endpoints.visit import Visit
+from jwtauth.endpoints.visit import Visit, opened
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.protocol.records import User
 
@@ -17,7 +17,7 @@ class Device(Struct, frozen=True, kw_only=True):
 
 def account(issuer: Issuer, visit: Visit, username: str, user: User | None) -> str:
     """The name under which wrong passwords are counted: those of a known device under one of its own."""
-    device = _read(issuer, visit)
+    device = opened(issuer, visit.device, _DECODER)
     if device is None or user is None or device.sub != user.sub:
         return f"user {username}"
     return f"user {username} device {device.id}"
@@ -25,20 +25,10 @@ def account(issuer: Issuer, visit: Visit, username: str, user: User | None) -> s
 
 def cookie(issuer: Issuer, visit: Visit, user: User, *, now: int) -> str | None:
     """The cookie for a browser with which a person has just signed in; None where it has it already."""
-    device = _read(issuer, visit)
+    device = opened(issuer, visit.device, _DECODER)
     if device is not None and device.sub == user.sub:
         return None
     return issuer.sealer.seal(msgspec.msgpack.encode(Device(id=issuer.random_name(), sub=user.sub)), now=now)
-
-
-def _read(issuer: Issuer, visit: Visit) -> Device | None:
-    payload = issuer.sealer.open(visit.device) if visit.device else None
-    if payload is None:
-        return None
-    try:
-        return _DECODER.decode(payload)
-    except msgspec.MsgspecError:
-        return None
 
 
 _DECODER = msgspec.msgpack.Decoder(Device)

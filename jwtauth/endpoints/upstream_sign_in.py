@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from jwtauth.endpoints import browser_session, sign_in
 from jwtauth.endpoints.outcomes import ErrorPage, Fault, GoOn, Outcome, Problem, Redirect
-from jwtauth.endpoints.visit import Visit, digest, login_path, unseal
+from jwtauth.endpoints.visit import Visit, digest, login_path, opened, unseal
 from jwtauth.errors import AccessDenied, OAuthError
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
@@ -41,7 +41,7 @@ async def callback(issuer: Issuer, visit: Visit) -> Outcome:
     What comes back into another browser than it left is worth nothing there (SECURITY B-04, B-07).
     """
     now = issuer.begin()
-    state = _unseal(issuer, visit.asked("state"))
+    state = opened(issuer, visit.asked("state"), _DECODER)
     if state is None:
         return Outcome(then=ErrorPage(fault=Fault.BAD_REQUEST))
     return await sign_in.within(issuer, visit, state.transaction, partial(_callback, state=state), now=now)
@@ -132,16 +132,6 @@ def _redirect_uri(issuer: Issuer, realm: Realm) -> str:
 
 def _session_of(visit: Visit) -> str:
     return digest(visit.session) if visit.session else ""
-
-
-def _unseal(issuer: Issuer, sealed: str) -> State | None:
-    payload = issuer.sealer.open(sealed) if sealed else None
-    if payload is None:
-        return None
-    try:
-        return _DECODER.decode(payload)
-    except msgspec.MsgspecError:
-        return None  # of another version of this software
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(State)

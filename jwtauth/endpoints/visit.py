@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -15,6 +15,8 @@ from jwtauth.protocol import interaction, sessions
 from jwtauth.protocol.authorization import AuthorizationRequest
 from jwtauth.protocol.interaction import Standing, Transaction
 from jwtauth.protocol.parameters import Pairs
+
+T = TypeVar("T")
 
 MAX_LENGTH: Final = 16_384
 """Longest request that travels on in a URL, in characters."""
@@ -119,13 +121,18 @@ def seal(issuer: Issuer, transaction: Transaction, *, now: int) -> str:
 
 def unseal(issuer: Issuer, sealed: str) -> Transaction | None:
     """The transaction that a browser brings back, or None where it is not one of ours (SECURITY Z-14)."""
-    payload = issuer.sealer.open(sealed)
+    return opened(issuer, sealed, _DECODER)
+
+
+def opened(issuer: Issuer, sealed: str | None, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
+    """What a browser brings back that was sealed for it, or None where it brings nothing, or nothing of ours."""
+    payload = issuer.sealer.open(sealed) if sealed else None
     if payload is None:
         return None
     try:
-        return _DECODER.decode(payload)
+        return decoder.decode(payload)
     except msgspec.MsgspecError:
-        return None  # of another version of this software
+        return None  # of another kind, or of another version of this software
 
 
 def login_path(issuer: Issuer, transaction: Transaction, *, now: int) -> str:

@@ -31,6 +31,11 @@ def challenge(sent: str | None, method: str | None, *, is_required: bool) -> str
     return sent
 
 
+def challenge_of(verifier: str) -> str:
+    """The challenge of a code verifier by S256 (RFC 7636 section 4.2)."""
+    return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode("ascii")
+
+
 def check(verifier: str | None, stored: str | None, *, refusal: str) -> None:
     """Let a token request pass whose verifier belongs to the challenge stored with the grant.
 
@@ -41,6 +46,5 @@ def check(verifier: str | None, stored: str | None, *, refusal: str) -> None:
         return
     if verifier is None or stored is None or not _VERIFIER.fullmatch(verifier):
         raise InvalidGrant(refusal)
-    computed = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=")
-    if not hmac.compare_digest(computed, stored.encode()):
+    if not hmac.compare_digest(challenge_of(verifier).encode(), stored.encode()):
         raise InvalidGrant(refusal)

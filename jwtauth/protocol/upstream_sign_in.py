@@ -3,9 +3,7 @@
 Authorization code with PKCE; the state is sealed, so that it carries what belongs to it, and nothing is kept here.
 """
 
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
@@ -48,7 +46,6 @@ def authorization_uri(upstream: Upstream, state: State, *, sealed: str, redirect
     A person who has to prove again who it is, or wants another account, has to do so there as well.
     """
     assert upstream.user_authorization_uri is not None  # otherwise nobody is sent there
-    challenge = urlsafe_b64encode(sha256(state.code_verifier.encode()).digest()).rstrip(b"=").decode("ascii")
     asked = {
         "response_type": "code",
         "client_id": upstream.client_id,
@@ -56,7 +53,7 @@ def authorization_uri(upstream: Upstream, state: State, *, sealed: str, redirect
         "scope": scopes.text(upstream.scope),
         "state": sealed,
         "nonce": state.nonce,
-        "code_challenge": challenge,
+        "code_challenge": pkce.challenge_of(state.code_verifier),
         "code_challenge_method": pkce.METHOD,
     }
     if asks_again(state):

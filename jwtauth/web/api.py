@@ -173,7 +173,7 @@ class Path:
             request = _with_query(endpoint, request)
         if self.is_standard:
             request = endpoint.hears(request)
-        if client is None and endpoint.takes_grants:
+        if client is None and endpoint.takes_grants and _may_use_a_door(request):
             client = await self._spoken.client_of(request)
         return client, endpoint, request
 
@@ -189,9 +189,8 @@ class Path:
         query = (legacy.QUERY,) if request.had_query and endpoint.parameters is Where.EITHER else ()
         if not endpoint.takes_grants:
             return path + query
-        has_secret = bool(request.authorization) or "client_secret" in request.parameters
         grant_type = request.parameters.get("grant_type")
-        return path + query + legacy.doors_of_grant(grant_type, client, has_secret=has_secret)
+        return path + query + legacy.doors_of_grant(grant_type, client, has_secret=_has_secret(request))
 
     def _of_client(self, client: Client | None, *, now: int) -> Endpoint:
         """The endpoint as the client's realm has it.
@@ -276,6 +275,15 @@ def _with_query(endpoint: Endpoint, request: Request) -> Request:
     if twice:
         raise InvalidRequest(f"{parameters.shown(min(twice))}: was sent in the query and in the body; send it once")
     return replace(request, parameters={**request.query, **request.parameters}, query={}, had_query=True)
+
+
+def _has_secret(request: Request) -> bool:
+    return bool(request.authorization) or "client_secret" in request.parameters
+
+
+def _may_use_a_door(request: Request) -> bool:
+    """Whether it matters who sends a token request: most of them go through no legacy door, whoever it is."""
+    return not _has_secret(request) or legacy.is_legacy(request.parameters.get("grant_type"))
 
 
 async def _write(send: Send, headers: Headers, told: object) -> None:
