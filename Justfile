@@ -18,6 +18,10 @@ serve *arguments:
 test *arguments:
     {{python}} -m pytest {{arguments}}
 
+# Faults and fuzzing for an hour or so; the suite does the same for seconds
+soak times="100" *arguments:
+    {{python}} -m pytest tests/soak --soak {{times}} {{arguments}}
+
 # Style and common mistakes
 lint:
     {{python}} -m ruff check .

@@ -11,6 +11,17 @@ from tests.support.home import Home
 from tests.support.live import LiveServer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--soak N`: long runs (`just soak`)."""
+    parser.addoption("--soak", type=int, default=1, metavar="N", help="do the work of tests/soak N times over")
+
+
+@pytest.fixture(scope="session")
+def scale(request: pytest.FixtureRequest) -> int:
+    """How many times the work of an ordinary run a test of tests/soak does."""
+    return int(request.config.getoption("--soak"))
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """An initialised folder of the test's own."""
