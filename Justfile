@@ -39,6 +39,10 @@ bench *arguments:
 bench-scale *arguments:
     {{python}} -m bench.scale {{arguments}}
 
+# Whether documents and introspection stay quick while passwords and slow uploads flood in
+bench-flood *arguments:
+    {{python}} -m bench.flood {{arguments}}
+
 # The same work on the servers that one would otherwise pick, each installed into a scratch folder
 bench-peers *arguments:
     {{python}} -m bench.peers {{arguments}}

@@ -6,7 +6,22 @@ Which HTTP status a refusal has is known to `jwtauth.web.errors` alone.
 
 from typing import ClassVar
 
+from msgspec import Struct
+
 _BACKSLASH, _QUOTE = 0x5C, 0x22
+
+
+class Failed(Struct, frozen=True):
+    """Which check failed: for the operator alone, who may ask why.
+
+    Never holds a secret, a token or a code, and so no text that was sent but redirect URIs without their query: people
+    and programs put secrets where they do not belong (SECURITY S-09).
+    """
+
+    check: str
+    """What was looked at: a parameter, or what it points to."""
+    expected: str
+    got: str
 
 
 class OAuthError(Exception):
@@ -14,8 +29,10 @@ class OAuthError(Exception):
 
     code: ClassVar[str]
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, *, why: Failed | None = None) -> None:
         super().__init__(_printable(description))
+        self.why = why
+        """What the description must not say, or not in so many words; it is written into the audit log."""
 
 
 class InvalidRequest(OAuthError):
@@ -46,12 +63,10 @@ class InvalidClient(OAuthError):
 
     code = "invalid_client"
 
-    def __init__(self, description: str, *, by_basic: bool = False, reason: str = "") -> None:
-        super().__init__(description)
+    def __init__(self, description: str, *, by_basic: bool = False, why: Failed | None = None) -> None:
+        super().__init__(description, why=why)
         self.by_basic = by_basic
         """Whether the client tried HTTP Basic: then the answer must carry WWW-Authenticate."""
-        self.reason = reason
-        """What really was wrong, for the operator's log only."""
 
 
 class InvalidGrant(OAuthError):
@@ -101,8 +116,8 @@ class MissingToken(InvalidToken):
 class ExpiredToken(InvalidToken):
     """The access token was good once (RFC 6750 section 3.1)."""
 
-    def __init__(self, description: str, *, client_id: str = "") -> None:
-        super().__init__(description)
+    def __init__(self, description: str, *, client_id: str = "", why: Failed | None = None) -> None:
+        super().__init__(description, why=why)
         self.client_id = client_id
         """Whose token it was."""
 
@@ -199,10 +214,10 @@ class Unanswerable(Exception):
     """
 
     def __init__(
-        self, details: str, *, reason: str = "", is_client_known: bool = False, is_malformed: bool = False
+        self, details: str, *, why: Failed | None = None, is_client_known: bool = False, is_malformed: bool = False
     ) -> None:
         super().__init__(details)
-        self.reason = reason or details
+        self.why = why
         """The same for the operator's log, which holds nothing that was sent but where to."""
         self.is_client_known = is_client_known
         """Whether it is the redirect URI that is wrong, not the client."""

@@ -19,6 +19,8 @@ FILE_NAME: Final = "jwtauth.toml"
 PREFIX: Final = "JWTAUTH_"
 FOLDER_VARIABLE: Final = "JWTAUTH_FOLDER"
 """Names the folder of the settings file; it is no setting itself."""
+METRICS_VARIABLE: Final = "JWTAUTH_METRICS_FOLDER"
+"""Names the folder in which workers tell each other their numbers; their supervisor makes it. No setting either."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,8 +83,25 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Longest request body that is read, in bytes; a longer one is answered 413."""
     body_timeout: int = 10
     """For how long a request's body may take to arrive, in seconds; a slower one is answered 408."""
+    max_connections: int = 4_096
+    """Connections that one worker holds; one more takes the place of the one that is idle longest, or is answered 503
+    where none is."""
+    max_connections_per_address: int = 512
+    """Connections of one address to one worker; one more is answered 503. 0: no bound. Trusted proxies have none, and
+    nobody has where the issuer is https and no proxy is named."""
     log_format: Literal["human", "json"] = "human"
     """How log lines look."""
+    audit: str = "audit"
+    """The folder of the audit log, relative to the folder of the settings file; an empty name means none."""
+    metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Addresses, or networks, from which `/metrics` may be read; others are answered 404, and so is whoever comes
+    through a proxy that is not in trusted_proxies. From the environment separated by commas."""
+    tracing: bool = False
+    """Whether each request becomes a span of OpenTelemetry, which the variables OTEL_* say where to send; needs
+    jwtauth[otel]."""
+    drain_in: int = 0
+    """For how long requests are still taken after SIGTERM, in seconds, while `/readyz` says 503: so long a load
+    balancer may need to go elsewhere."""
     explain_errors: bool = False
     """Whether error pages tell an application's developer the exact mismatch; `jwtauth dev` turns it on. They then show
     visitors what is registered for a client."""
@@ -99,7 +118,7 @@ _LONGEST_TRANSACTION_IN: Final = 86_400
 _REFERENCE: Final = re.compile("(file|env):.+")
 """How a setting says where a secret is."""
 
-_LISTS: Final = frozenset({"allow_default_keys", "allowed_hosts", "trusted_proxies"})
+_LISTS: Final = frozenset({"allow_default_keys", "allowed_hosts", "metrics_from", "trusted_proxies"})
 """Settings that the environment separates by commas."""
 
 
@@ -118,6 +137,11 @@ class Source(Struct, frozen=True, kw_only=True):
     def keys(self) -> Path:
         """The keys folder."""
         return self.folder / self.settings.keys
+
+    @property
+    def audit(self) -> Path | None:
+        """The folder of the audit log; None where there is none."""
+        return self.folder / self.settings.audit if self.settings.audit else None
 
     def keys_passphrase(self) -> bytes | None:
         """The passphrase of the keys folder, read afresh; None where it has none.
@@ -190,6 +214,7 @@ _ABOVE_0: Final = (
     "transaction_in",
     "max_body",
     "body_timeout",
+    "max_connections",
 )
 
 
@@ -207,6 +232,7 @@ def _check(settings: Settings) -> None:
     _require(0 <= settings.port <= 65_535, "port: expected 0 to 65535")
     _require(settings.argon2_memory >= 8_192, "argon2_memory: expected at least 8192 KiB")
     _require(settings.password_queue >= 0, "password_queue: expected 0 or more")
+    _require(settings.max_connections_per_address >= 0, "max_connections_per_address: expected 0 or more")
     _require(
         settings.session_idle_in <= settings.session_in,
         f"session_idle_in: expected at most session_in, which is {settings.session_in}",
@@ -215,10 +241,12 @@ def _check(settings: Settings) -> None:
         settings.transaction_in <= _LONGEST_TRANSACTION_IN,
         f"transaction_in: expected at most {_LONGEST_TRANSACTION_IN}",
     )
-    for proxy in settings.trusted_proxies:
-        _require(
-            _is_network(proxy), f"trusted_proxies: {proxy!r} is neither an address nor a network such as 10.0.0.0/8"
-        )
+    _require(settings.drain_in >= 0, "drain_in: expected 0 or more")
+    for name in ("trusted_proxies", "metrics_from"):
+        for network in getattr(settings, name):
+            _require(
+                _is_network(network), f"{name}: {network!r} is neither an address nor a network such as 10.0.0.0/8"
+            )
 
 
 def _require(condition: bool, message: str) -> None:
@@ -238,7 +266,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in environ.items():
-        if name.startswith(PREFIX) and name != FOLDER_VARIABLE:
+        if name.startswith(PREFIX) and name not in (FOLDER_VARIABLE, METRICS_VARIABLE):
             setting = name.removeprefix(PREFIX).lower()
             found[setting] = _split(value) if setting in _LISTS else value
     return found

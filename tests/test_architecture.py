@@ -62,6 +62,8 @@ DOORS: Final = {
     "sqlite_utils": ("store.sqlite",),
     "click": ("cli",),
     "cryptography": ("keyring",),
+    "prometheus_client": ("web.exposition",),
+    "opentelemetry": ("web.tracing",),
 }
 
 # fmt: off
@@ -155,7 +157,15 @@ class TestImports:
             for module, tree in MODULES.items()
             if any(is_within(name, "importlib.import_module") or name == "importlib" for name, _ in imports(tree))
         }
-        assert by_name <= {"cli", "cli.commands", "passwords", "dialects.registry", "endpoints.custom_grant"}
+        assert by_name <= {
+            "cli",
+            "cli.commands",
+            "dialects.registry",
+            "endpoints.custom_grant",
+            "passwords",
+            "web.app",
+            "web.metrics",
+        }
 
     @pytest.mark.parametrize("adapter", ADAPTERS)
     def test_name_adapters_only_where_an_issuer_is_put_together(self, adapter: str) -> None:
@@ -182,6 +192,7 @@ class TestLibraries:
         """A resource server installs just `jwtauth`: neither web framework nor database nor password hashing."""
         needed = reachable(module)
         server = {"litestar", "uvicorn", "sqlite3", "sqlite_utils", "argon2", "click", "jinja2", "babel"}
+        server |= {"prometheus_client", "opentelemetry"}
         found = {name for reached in needed for name, _ in imports(MODULES[reached])}
         assert not {name for name in found if any(is_within(name, library) for library in server)}
 

@@ -16,7 +16,7 @@ from jwtauth.dialects.registry import DIALECTS, NAMES
 from jwtauth.errors import OAuthError
 from jwtauth.settings import Settings
 from jwtauth.web import status
-from jwtauth.web.api import PUBLICATIONS
+from jwtauth.web.publications import PUBLICATIONS
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text(encoding="utf-8")

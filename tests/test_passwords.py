@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 import time
@@ -131,6 +132,14 @@ class TestAFlood:  # SECURITY D-04
 
         asyncio.run(work())
         assert gate.most == 2
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+    def test_is_worked_off_by_threads_that_let_others_go_first(self, passwords: Passwords, stored: str) -> None:
+        assert asyncio.run(passwords.verify(stored, RIGHT))
+        (worker,) = [thread for thread in threading.enumerate() if thread.name.startswith("jwtauth-argon2")]
+        assert worker.native_id is not None
+        ours, theirs = (os.getpriority(os.PRIO_PROCESS, thread) for thread in (0, worker.native_id))
+        assert theirs == min(ours + passwords_module.NICE, 19)
 
     def test_leaves_the_event_loop_free(
         self, passwords: Passwords, stored: str, monkeypatch: pytest.MonkeyPatch

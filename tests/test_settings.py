@@ -44,8 +44,9 @@ class TestWhereValuesComeFrom:
         found = load(folder, {"JWTAUTH_PORT": "9001", "JWTAUTH_HOST": "::1"}, port=9_002, host=None)
         assert (found.port, found.host) == (9_002, "::1")
 
-    def test_the_folder_variable_is_no_setting(self, folder: Path) -> None:
-        assert load(folder, {"JWTAUTH_FOLDER": "elsewhere"}) == Settings()
+    @pytest.mark.parametrize("name", ["JWTAUTH_FOLDER", "JWTAUTH_METRICS_FOLDER"])
+    def test_a_variable_that_names_a_folder_is_no_setting(self, folder: Path, name: str) -> None:
+        assert load(folder, {name: "elsewhere"}) == Settings()
 
     def test_the_process_environment_is_read_unless_another_is_given(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,6 +160,8 @@ class TestMistakes:
             ("port", -1, 0),
             ("argon2_memory", 8_191, 8_192),
             ("password_queue", -1, 0),
+            ("drain_in", -1, 0),
+            ("metrics_from", ("here",), ("10.0.0.0/8",)),
         ],
     )
     def test_a_value_out_of_bounds_is_named(self, folder: Path, key: str, wrong: Any, right: Any) -> None:

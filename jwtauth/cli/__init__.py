@@ -1,5 +1,6 @@
 """The command line: what operators type. Each command loads the settings, asks one port or the keys folder, and prints.
 
+A file here is a command, or what commands share; what a command needs several files for is a package.
 What may be registered is decided in `jwtauth.protocol.registration`; how keys live is known to `jwtauth.keyring`.
 """
 

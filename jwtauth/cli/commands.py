@@ -33,8 +33,14 @@ COMMANDS: Final = {
     "token": LazyCommand("jwtauth.cli.token:token", "Look into tokens and revoke them."),
     "revoke": LazyCommand("jwtauth.cli.revoke:revoke", "Revoke many tokens at once, counted before."),
     "keys": LazyCommand("jwtauth.cli.keys:keys", "Signing keys and server secrets."),
+    "backup": LazyCommand("jwtauth.cli.backup:backup", "Copy the database while the service runs."),
+    "restore": LazyCommand("jwtauth.cli.restore:restore", "Put a backup back and end what was issued before."),
+    "audit": LazyCommand("jwtauth.cli.audit:audit", "Read the audit log, and see whether somebody touched it."),
     "stats": LazyCommand("jwtauth.cli.stats:stats", "Count what is registered, and what of it is still in use."),
-    "doctor": LazyCommand("jwtauth.cli.doctor:doctor", "Say what is wrong or risky here, and what to change."),
+    "doctor": LazyCommand(
+        "jwtauth.cli.doctor:doctor", "Say what is wrong or risky here or at a URL, and what to change."
+    ),
+    "explain": LazyCommand("jwtauth.cli.explain:explain", "Say why a token or a request is refused."),
 }
 
 

@@ -13,13 +13,14 @@ from typing import Any, BinaryIO, Final, TypeVar
 import click
 from msgspec.structs import replace
 
-from jwtauth.cli import lookup, moved_clients, moved_users, plans, rows
-from jwtauth.cli.moved_clients import MovedClient
-from jwtauth.cli.moved_users import Join, Joining, MovedUser
+from jwtauth.cli import lookup
+from jwtauth.cli.moving import moved_clients, moved_users, plans, rows
+from jwtauth.cli.moving.moved_clients import MovedClient
+from jwtauth.cli.moving.moved_users import Join, Joining, MovedUser
+from jwtauth.cli.moving.plans import OnConflict, Plan
+from jwtauth.cli.moving.rows import Table
 from jwtauth.cli.options import Option, json_option, together
-from jwtauth.cli.plans import OnConflict, Plan
 from jwtauth.cli.printing import example, show_json, show_one
-from jwtauth.cli.rows import Table
 from jwtauth.cli.running import now, with_store
 from jwtauth.errors import ConfigurationError, Overloaded
 from jwtauth.passwords import Passwords, Taken

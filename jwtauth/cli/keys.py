@@ -1,5 +1,6 @@
 """`jwtauth keys`: the life of signing keys and server secrets. Never prints a private part."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from msgspec.structs import asdict
 from jwtauth.cli import setup, views
 from jwtauth.cli.options import Option, json_option, yes_option
 from jwtauth.cli.printing import example, iso, show_json, show_many, show_one
+from jwtauth.cli.reporting import audited
 from jwtauth.cli.running import now, open_keys, with_store
 from jwtauth.keyring import jws, rotation, schedule
 from jwtauth.keyring.folder import KeyFile, KeyFolder
 from jwtauth.keyring.schedule import KeyState, PlannedKey
+from jwtauth.observe.events import Event
 from jwtauth.settings import Source, load
 from jwtauth.store.ports import Store
 
@@ -91,7 +94,10 @@ def create(folder: Path, algorithm: str, as_json: bool) -> None:
         await store.administration.announce_keys()
         return key
 
-    show_one(asdict(with_store(source, work).dates()), as_json=as_json)
+    with audited(source) as book:
+        created = with_store(source, work).dates()
+        book.write(_event("key.created", f"{algorithm} key {created.kid}, signs at {created.signs_at}"))
+    show_one(asdict(created), as_json=as_json)
 
 
 @keys.command(
@@ -125,7 +131,10 @@ def rotate(folder: Path, algorithm: str | None, at_once: bool, of_secret: bool, 
             return await _rotate_secret(store, source, at_once=at_once, now=instant)
         return await _rotate_key(store, source, line, at_once=at_once, now=instant)
 
-    show_one(with_store(source, work), as_json=as_json)
+    with audited(source) as book:
+        done = with_store(source, work)
+        book.write(_event("secret.rotated" if of_secret else "key.rotated", _told(done)))
+    show_one(done, as_json=as_json)
 
 
 @keys.command(epilog=example("jwtauth keys prune"))
@@ -148,7 +157,10 @@ def prune(folder: Path, as_json: bool) -> None:
         await store.administration.announce_keys()
         return {"removed_keys": [key.kid for key in removed], "removed_secrets": dropped}
 
-    show_one(with_store(source, work), as_json=as_json)
+    with audited(source) as book:
+        done = with_store(source, work)
+        book.write(_event("keys.pruned", _told(done)))
+    show_one(done, as_json=as_json)
 
 
 @keys.command(epilog=example("jwtauth keys encrypt"))
@@ -159,7 +171,11 @@ def encrypt(folder: Path, as_json: bool) -> None:
 
     A service that runs with that setting goes on; keys that are made later are encrypted at once.
     """
-    show_one({"encrypted": open_keys(load(folder)).encrypt()}, as_json=as_json)
+    source = load(folder)
+    with audited(source) as book:
+        done = {"encrypted": open_keys(source).encrypt()}
+        book.write(_event("keys.encrypted", _told(done)))
+    show_one(done, as_json=as_json)
 
 
 @keys.command(epilog=example("jwtauth keys decrypt"))
@@ -170,7 +186,20 @@ def decrypt(folder: Path, yes: bool, as_json: bool) -> None:
     """Write the files of the keys folder as they are without a passphrase; then remove the setting."""
     if not yes:
         click.confirm(_READABLE, abort=True, err=True)
-    show_one({"decrypted": open_keys(load(folder)).decrypt()}, as_json=as_json)
+    source = load(folder)
+    with audited(source) as book:
+        done = {"decrypted": open_keys(source).decrypt()}
+        book.write(_event("keys.decrypted", _told(done)))
+    show_one(done, as_json=as_json)
+
+
+def _event(name: str, told: str) -> Event:
+    return Event(name=name, at=now(), reason=told)
+
+
+def _told(done: Mapping[str, Any]) -> str:
+    """What a command did, as its one line in the audit log."""
+    return ", ".join(f"{name} {value}" for name, value in done.items())
 
 
 def steps(planned: list[PlannedKey], *, now: int) -> list[Step]:

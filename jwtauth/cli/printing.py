@@ -24,6 +24,11 @@ def iso(instant: int) -> str:
         return str(instant)
 
 
+def printable(text: str) -> str:
+    """The text without what would move the cursor, or command a terminal: a stranger may have chosen it."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def show_json(value: object) -> None:
     """Print one JSON document."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
@@ -76,7 +81,7 @@ def _cell(name: str, value: object) -> str:
         case list() | tuple():
             return _words(value)
         case _:
-            return " / ".join(str(value).splitlines())
+            return printable(" / ".join(str(value).splitlines()))
 
 
 def _pairs(value: Mapping[str, object]) -> str:

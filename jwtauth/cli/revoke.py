@@ -11,13 +11,14 @@ from msgspec.structs import asdict, replace
 from jwtauth.cli import lookup
 from jwtauth.cli.options import json_option, yes_option
 from jwtauth.cli.printing import example, show_json, show_one
+from jwtauth.cli.reporting import Book, audited
 from jwtauth.cli.running import now, open_keys, with_store
 from jwtauth.cli.token import read_argument, selected_by
 from jwtauth.errors import ConfigurationError
 from jwtauth.keyring import rotation
 from jwtauth.keyring.folder import KeyFile
 from jwtauth.observe import log
-from jwtauth.observe.events import Event, Observers
+from jwtauth.observe.events import Event
 from jwtauth.protocol import blast_radius
 from jwtauth.protocol.blast_radius import Interval, Radius, Selection
 from jwtauth.settings import Source, load
@@ -103,8 +104,9 @@ def revoke(folder: Path, /, key: str | None, dry_run: bool, yes: bool, as_json: 
     if not yes:
         _ask(selection, radius)
     instant = now()
-    done = with_store(source, lambda store: store.revocations.revoke(selection, now=instant))
-    _tell(source, criteria, selection, done, now=instant)
+    with audited(source) as book:
+        done = with_store(source, lambda store: store.revocations.revoke(selection, now=instant))
+        _tell(source, book, _event(criteria, selection, done, now=instant))
     _show(_shown(criteria, selection), done, selection, is_dry_run=False, as_json=as_json)
 
 
@@ -128,8 +130,9 @@ def _withdraw_key(source: Source, kid: str, *, is_dry_run: bool, yes: bool, as_j
         await store.administration.announce_keys()
         return new
 
-    new = with_store(source, work)
-    _report(source, Event(name="key.withdrawn", at=now(), reason=f"revoked by an operator: key {kid}"))
+    with audited(source) as book:
+        new = with_store(source, work)
+        _tell(source, book, Event(name="key.withdrawn", at=now(), reason=f"revoked by an operator: key {kid}"))
     show_one({**record, "new_key": new.kid if new else None, "effect": _KEY_DIES}, as_json=as_json)
 
 
@@ -170,25 +173,23 @@ def _words(radius: Radius) -> str:
     )
 
 
-def _tell(source: Source, criteria: Criteria, selection: Selection, done: Radius, *, now: int) -> None:
-    """One event: what was asked for and what came of it."""
+def _event(criteria: Criteria, selection: Selection, done: Radius, *, now: int) -> Event:
+    """What was asked for and what came of it."""
     asked = ", ".join(f"{name} {value}" for name, value in _shown(criteria, selection).items())
-    _report(
-        source,
-        Event(
-            name="tokens.revoked",
-            at=now,
-            client_id=criteria["client"],
-            uid=selection.user_id,
-            grant_id=selection.grant_id,
-            reason=f"revoked by an operator: {asked}; ended {_words(done)}",
-        ),
+    return Event(
+        name="tokens.revoked",
+        at=now,
+        client_id=criteria["client"],
+        uid=selection.user_id,
+        grant_id=selection.grant_id,
+        reason=f"revoked by an operator: {asked}; ended {_words(done)}",
     )
 
 
-def _report(source: Source, event: Event) -> None:
+def _tell(source: Source, book: Book, event: Event) -> None:
     log.configure(source.settings.log_format)
-    Observers([log.write]).tell(event)
+    log.write(event)
+    book.write(event)
 
 
 def _show(shown: Criteria, radius: Radius, selection: Selection, *, is_dry_run: bool, as_json: bool) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from jwtauth.cli.reporting import Book, Witness
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.settings import Source
 from jwtauth.store.sqlite.store import SqliteStore
@@ -36,13 +37,15 @@ def open_keys(source: Source) -> KeyFolder:
 
 
 def with_store(source: Source, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
-    """What `work` returns, given the open store; it is closed whatever happens."""
+    """What `work` returns, given the open store, whose changes are audited; it is closed whatever happens."""
 
     async def run() -> T:
         store = open_store(source)
-        try:
-            return await work(store)
-        finally:
-            store.close()
+        with Book(source) as book:
+            store.administration = Witness(store.administration, book)
+            try:
+                return await work(store)
+            finally:
+                store.close()
 
     return asyncio.run(run())

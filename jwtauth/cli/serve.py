@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from jwtauth import settings
-from jwtauth.cli import findings
+from jwtauth.cli.findings import finding, installation, registrations
 from jwtauth.cli.printing import example
 from jwtauth.cli.running import now, with_store
 from jwtauth.web import server
@@ -20,6 +20,6 @@ from jwtauth.web import server
 def serve(folder: Path, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve until SIGTERM; settings come from jwtauth.toml, JWTAUTH_* and these options."""
     source = settings.load(folder.absolute(), host=host, port=port, workers=workers)
-    warnings = findings.require_startable(findings.of_settings(source))  # before there has to be a database
-    found = with_store(source, partial(findings.of_store, source, now=now()))
-    server.run(source, warnings=[*warnings, *findings.require_startable(found)])
+    warnings = finding.require_startable(installation.of_settings(source))  # before there has to be a database
+    found = with_store(source, partial(registrations.of_store, source, now=now()))
+    server.run(source, warnings=[*warnings, *finding.require_startable(found)])

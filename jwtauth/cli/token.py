@@ -14,18 +14,19 @@ from msgspec.structs import asdict
 
 from jwtauth.cli.options import json_option
 from jwtauth.cli.printing import example, iso, show_json, show_one
+from jwtauth.cli.reporting import audited
 from jwtauth.cli.running import now, open_keys, with_store
 from jwtauth.errors import InvalidToken
 from jwtauth.keyring import jws
 from jwtauth.keyring.keyring import Keyring
-from jwtauth.keyring.sealer import Sealer
+from jwtauth.keyring.sealer import REFRESH_TOKEN_KIND, Sealer
+from jwtauth.observe.events import Event
 from jwtauth.protocol import claims, status_list
 from jwtauth.protocol.blast_radius import Selection
 from jwtauth.protocol.claims import AccessToken
 from jwtauth.settings import Source, load
 from jwtauth.store.ports import Store
 
-_REFRESH_TOKEN = "rt_"
 _LAST_INSTANT = 2**53
 
 
@@ -87,11 +88,21 @@ def revoke(folder: Path, text: str, as_json: bool) -> None:
     source, instant = load(folder), now()
 
     async def work(store: Store) -> dict[str, Any]:
-        if text.startswith(_REFRESH_TOKEN):
+        if text.startswith(REFRESH_TOKEN_KIND):
             return await _revoke_refresh_token(store, source, text, now=instant)
         return await _revoke_access_token(store, source, text, now=instant)
 
-    show_one(with_store(source, work), as_json=as_json)
+    with audited(source) as book:
+        done = with_store(source, work)
+        if not done["was_over_before"]:
+            book.write(_event(done, now=instant))
+    show_one(done, as_json=as_json)
+
+
+def _event(done: Mapping[str, Any], *, now: int) -> Event:
+    """As the service says it where a client does the same."""
+    name = "grant.ended" if "grant_id" in done else "token.revoked"
+    return Event(name=name, at=now, grant_id=done.get("grant_id"), reason="revoked by an operator")
 
 
 def selected_by(store: Store, source: Source, text: str, *, now: int) -> Selection:
@@ -100,7 +111,7 @@ def selected_by(store: Store, source: Source, text: str, *, now: int) -> Selecti
     Raises:
         InvalidToken: it was not made here, or names no status list of this issuer and database.
     """
-    if text.startswith(_REFRESH_TOKEN):
+    if text.startswith(REFRESH_TOKEN_KIND):
         return Selection(grant_id=_read_refresh_token(store, source, text))
     _, position = _read_access_token(store, source, text, now=now)
     return Selection(position=position)

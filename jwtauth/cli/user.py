@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from jwtauth.cli import claims, lookup, prompts, views
 from jwtauth.cli.options import given, json_option, several, together
 from jwtauth.cli.printing import example, show_many, show_one
+from jwtauth.cli.reporting import audited
 from jwtauth.cli.running import now, with_store
+from jwtauth.observe.events import Event
 from jwtauth.protocol import registration
 from jwtauth.protocol.password import MAX_PASSWORD_BYTES
 from jwtauth.protocol.profile import Profile
@@ -204,10 +206,15 @@ def enable(folder: Path, username: str, as_json: bool) -> None:
 def sign_out(folder: Path, username: str, as_json: bool) -> None:
     """End all browser sessions and all grants of a user, who may sign in again at once."""
 
-    async def work(store: Store) -> Ended:
-        return await store.sessions.end_all(await lookup.user(store, username), now=now())
+    source, instant = load(folder), now()
 
-    ended = with_store(load(folder), work)
+    async def work(store: Store) -> tuple[User, Ended]:
+        found = await lookup.user(store, username)
+        return found, await store.sessions.end_all(found, now=instant)
+
+    with audited(source) as book:
+        person, ended = with_store(source, work)
+        book.write(Event(name="session.ended", at=instant, uid=person.id, reason="everywhere, by an operator"))
     show_one({"username": username, "sessions_ended": ended.sessions, "grants_ended": ended.grants}, as_json=as_json)
 
 

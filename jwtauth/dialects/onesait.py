@@ -35,7 +35,7 @@ from jwtauth.errors import (
     WrongMethod,
 )
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.observe.events import Event
+from jwtauth.observe.events import refusal
 from jwtauth.protocol import bearer, claims, client_auth, legacy, parameters
 from jwtauth.protocol.check_token import CheckedToken
 from jwtauth.protocol.claims import AccessToken
@@ -351,7 +351,7 @@ async def renew(issuer: Issuer, request: Request) -> Info | NoInfo:
     try:
         return await _renewed(issuer, request)
     except InvalidClient as error:
-        issuer.tell(Event(name="request.refused", at=issuer.now(), reason=f"renewToken {error.code}: {error.reason}"))
+        issuer.tell(refusal("request.refused", error, at=issuer.now(), endpoint="/renewToken"))
         return NoInfo()
     except (InvalidGrant, InvalidScope, InvalidTarget, InvalidToken, UnauthorizedClient):
         return NoInfo()

@@ -3,7 +3,7 @@
 from jwtauth.endpoints.outcomes import Carry, ErrorPage, Fault, Outcome
 from jwtauth.errors import OAuthError, Unanswerable
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.observe.events import Event
+from jwtauth.observe.events import refusal
 from jwtauth.protocol import authorization
 from jwtauth.protocol.authorization import Addressee, Answer
 from jwtauth.protocol.records import Client
@@ -17,9 +17,8 @@ def carried(answer: Answer, client: Client, ui_locales: tuple[str, ...], *, scop
 def refused(
     issuer: Issuer, error: OAuthError, client: Client, to: Addressee, ui_locales: tuple[str, ...] = ()
 ) -> Outcome:
-    """A refusal on its way to the client; the operator's log hears of it too, but of no value that was sent."""
-    reason = f"{error.code}: {str(error).partition(':')[0]}"
-    issuer.tell(Event(name="authorization.refused", at=issuer.now(), client_id=client.client_id, reason=reason))
+    """A refusal on its way to the client; the operator's log hears of it too."""
+    issuer.tell(refusal("authorization.refused", error, at=issuer.now(), client_id=client.client_id))
     return carried(authorization.refused(to, issuer.settings.issuer, error), client, ui_locales)
 
 
@@ -28,7 +27,7 @@ def unanswerable(
 ) -> Outcome:
     """The error page for a request that must not be redirected."""
     client_id = client.client_id if client is not None else None
-    issuer.tell(Event(name="authorization.refused", at=issuer.now(), client_id=client_id, reason=problem.reason))
+    issuer.tell(refusal("authorization.refused", problem, at=issuer.now(), client_id=client_id))
     page = ErrorPage(
         fault=_fault(problem),
         client_name=shown_name(client) if client is not None and problem.is_client_known else None,

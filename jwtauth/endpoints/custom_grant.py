@@ -13,6 +13,7 @@ from jwtauth.endpoints import direct_grant, token_answer
 from jwtauth.endpoints.token_answer import TokenAnswer
 from jwtauth.errors import ConfigurationError, InvalidGrant, OAuthError, Overloaded
 from jwtauth.issuer.issuer import Issuer
+from jwtauth.observe.events import Event
 from jwtauth.observe.log import LOGGER
 from jwtauth.protocol import custom_grant, permissions
 from jwtauth.protocol.custom_grant import Decide, Permit, Request
@@ -49,7 +50,10 @@ async def tokens(issuer: Issuer, request: Request, client: Client, *, now: int) 
     if found.username is None:
         permission = custom_grant.of_machine(request, found, client)
         position = await issuer.machine_positions.take(client, now=now)
-        return None if position is None else token_answer.make(issuer, permission, position, now=now)
+        if position is None:
+            return None
+        issuer.tell(Event(name="token.issued", at=now, client_id=client.client_id, grant_type=request.grant_type))
+        return token_answer.make(issuer, permission, position, now=now)
     user = await issuer.store.directory.user_named(found.username)
     start = custom_grant.decide(request, found, client, user, secret_number=issuer.sealer.current_number, now=now)
     return await direct_grant.start(issuer, start, client, now=now)

@@ -10,11 +10,11 @@ from jwtauth.endpoints.outcomes import FinishedPage, Outcome
 from jwtauth.endpoints.visit import Visit, standing
 from jwtauth.errors import OAuthError, Overloaded, Unanswerable
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.observe.events import Event
+from jwtauth.observe.events import IMPLICIT, Event
 from jwtauth.protocol import authorization, authorization_code, interaction, legacy, permissions, scopes
 from jwtauth.protocol.authorization import AuthorizationRequest, ResponseType
 from jwtauth.protocol.interaction import AskConsent, Issue, SignIn, Standing, Transaction
-from jwtauth.protocol.records import Client, Consent, Grant, Pointer
+from jwtauth.protocol.records import Client, Consent, Grant, Pointer, User
 
 ATTEMPTS: Final = 3
 """How often a visit that lost against another loads and decides again."""
@@ -113,7 +113,6 @@ async def _finish(
 ) -> Outcome | None:
     grant = await issuer.store.grants.start(
         authorization_code.start(
-            transaction,
             request,
             client,
             person,
@@ -126,11 +125,28 @@ async def _finish(
     )
     if grant is None:
         return None
-    issuer.tell(Event(name="grant.started", at=now, client_id=client.client_id, uid=person.user.id, grant_id=grant.id))
-    if request.response_type is ResponseType.CODE:
-        return _with_code(issuer, request, client, grant)
+    is_implicit = request.response_type is not ResponseType.CODE
+    issuer.tell(
+        Event(
+            name="grant.started",
+            at=now,
+            client_id=client.client_id,
+            uid=person.user.id,
+            grant_id=grant.id,
+            grant_type=IMPLICIT if is_implicit else None,
+        )
+    )
+    if is_implicit:
+        return _in_front(issuer, request, client, person.user, grant, now=now)
+    return _with_code(issuer, request, client, grant)
+
+
+def _in_front(
+    issuer: Issuer, request: AuthorizationRequest, client: Client, user: User, grant: Grant, *, now: int
+) -> Outcome:
+    """The answer of the implicit grant: the access token itself (RFC 6749 section 4.2.2)."""
     issuer.legacy_use.count(client, legacy.IMPLICIT)
-    permission = permissions.of_grant(client, person.user, grant, scope=grant.scope, granted=grant.resources, now=now)
+    permission = permissions.of_grant(client, user, grant, scope=grant.scope, granted=grant.resources, now=now)
     answer = {
         "access_token": issuer.mint(permission, grant.position, now=now),
         "token_type": "Bearer",

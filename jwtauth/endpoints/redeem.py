@@ -2,7 +2,6 @@
 
 from jwtauth.endpoints import pointed_grant, token_answer
 from jwtauth.endpoints.token_answer import TokenAnswer
-from jwtauth.errors import InvalidGrant
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
 from jwtauth.protocol import authorization_code
@@ -20,7 +19,7 @@ async def tokens(
     """
     pointer = issuer.sealer.read_code(request.code)
     if pointer is None:
-        raise InvalidGrant(authorization_code.REFUSED)
+        raise authorization_code.forged()
     grant, user, session = await pointed_grant.load(issuer, pointer)
     owner = await pointed_grant.owner(issuer, grant, client)
     verdict = authorization_code.decide(request, client, grant, user, session, owner=owner, now=now)
@@ -31,7 +30,7 @@ async def tokens(
             redeemed = await issuer.store.grants.redeem(grant.id, expires_at=verdict.expires_at, now=now)
             if redeemed is None:
                 return None
-            issuer.tell(Event(name="code.redeemed", at=now, client_id=owner.client_id, grant_id=grant.id))
+            issuer.tell(Event(name="code.redeemed", at=now, client_id=owner.client_id, uid=user.id, grant_id=grant.id))
             successor = Pointer(grant_id=grant.id, generation=0, secret_number=grant.secret_number)
             answer = token_answer.make(
                 issuer, verdict.permission, grant.position, successor if verdict.has_refresh_token else None, now=now
@@ -41,4 +40,4 @@ async def tokens(
             )
         case EndGrant():
             await pointed_grant.end_reused(issuer, grant, client, "code redeemed twice", now=now)
-            raise InvalidGrant(authorization_code.REFUSED)
+            raise authorization_code.reused(grant)

@@ -1,11 +1,13 @@
 """Refreshing (RFC 6749 section 6)."""
 
 from contextlib import suppress
+from typing import Final
 
 from jwtauth.endpoints import pointed_grant, token_answer
 from jwtauth.endpoints.token_answer import TokenAnswer
-from jwtauth.errors import InvalidGrant, Overloaded
+from jwtauth.errors import Overloaded
 from jwtauth.issuer.issuer import Issuer
+from jwtauth.observe.events import REUSED, Event
 from jwtauth.protocol import legacy, refresh_token, sessions
 from jwtauth.protocol.records import Client, Pointer, Session
 from jwtauth.protocol.refresh_token import EndGrant, KeepToken, RetrySuccessor, Rotate
@@ -19,7 +21,7 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
     """
     pointer = issuer.sealer.read_refresh_token(request.refresh_token)
     if pointer is None:
-        raise InvalidGrant(refresh_token.REFUSED)
+        raise refresh_token.forged()
     grants = issuer.store.grants
     grant, user, session = await pointed_grant.load(issuer, pointer)
     owner = await pointed_grant.owner(issuer, grant, client)
@@ -47,12 +49,20 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
             position, successor = grant.position, pointer
             issuer.legacy_use.count(owner, legacy.REUSABLE)
         case EndGrant():
-            await pointed_grant.end_reused(issuer, grant, client, "refresh token reused", now=now)
-            raise InvalidGrant(refresh_token.REFUSED)
+            await pointed_grant.end_reused(issuer, grant, client, REUSED, now=now)
+            raise refresh_token.reused(grant, pointer)
+    issuer.tell(Event(name=_TOLD[type(verdict)], at=now, client_id=owner.client_id, uid=user.id, grant_id=grant.id))
     answer = token_answer.make(issuer, permission, position, successor, now=now)
     if session is not None and not sessions.is_offline(grant, owner):
         await _prolong(issuer, session, now=now)
     return token_answer.with_id_token(issuer, answer, permission, grant, owner, user, session, now=now)
+
+
+_TOLD: Final[dict[type, str]] = {
+    Rotate: "refresh_token.rotated",
+    RetrySuccessor: "refresh_token.retried",
+    KeepToken: "refresh_token.used",
+}
 
 
 async def _prolong(issuer: Issuer, session: Session, *, now: int) -> None:

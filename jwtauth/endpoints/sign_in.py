@@ -11,7 +11,7 @@ from jwtauth.endpoints.outcomes import ConsentPage, ErrorPage, Fault, GoOn, Outc
 from jwtauth.endpoints.visit import Visit, account_holder, begun, digest, form, login_path, unseal
 from jwtauth.errors import AccessDenied, OAuthError, Overloaded, TooManyAttempts, Unanswerable
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.observe.events import Event
+from jwtauth.observe.events import Event, refusal
 from jwtauth.protocol import authorization, interaction, password, redirect_uris, upstream_sign_in
 from jwtauth.protocol.authorization import AuthorizationRequest
 from jwtauth.protocol.interaction import AskConsent, SignIn, Transaction
@@ -119,6 +119,7 @@ async def _sign_in(issuer: Issuer, visit: Visit, transaction: Transaction, *, no
         current = await browser_session.held(issuer, visit)
         cookie = await browser_session.start(issuer, visit, user, current, now=now)
     except TooManyAttempts as problem:
+        issuer.tell(refusal("sign_in.refused", problem, at=now, client_id=client.client_id if client else None))
         wait_in = problem.retry_after_in
         return refused(issuer, transaction, Problem.TOO_MANY_ATTEMPTS, typed=typed, wait_in=wait_in, now=now)
     except Overloaded as problem:

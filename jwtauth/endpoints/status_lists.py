@@ -23,14 +23,19 @@ async def aggregation(issuer: Issuer) -> bytes:
 async def changes(issuer: Issuer, tick: Callable[[], Awaitable[bool]]) -> AsyncIterator[tuple[str, ...]]:
     """The URIs of lists in which something was denied, at each tick; empty where nothing was.
 
+    It ends where a backup was restored: every list is gone then, as who begins to listen anew finds out.
+
     Args:
         issuer: the service.
         tick: waits a moment; False ends it.
     """
     issuer.begin()
+    epoch = issuer.store.epoch
     known = issuer.store.positions.versions()
     while await tick():
         issuer.begin()
+        if issuer.store.epoch != epoch:
+            return
         versions = issuer.store.positions.versions()
         changed = [number for number, version in versions.items() if known.get(number) != version]
         known = versions

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from jwtauth.errors import ConfigurationError
+from jwtauth.errors import ConfigurationError, Overloaded
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
 from jwtauth.observe.log import LOGGER
@@ -50,6 +50,9 @@ async def run(issuer: Issuer) -> None:
     while True:
         try:
             pause_in = await deliver_due(issuer)
+        except Overloaded as problem:
+            LOGGER.warning("logout notices wait: %s", problem)
+            pause_in = LOOK_IN
         except Exception:
             LOGGER.exception("logout notices could not be looked after; trying again in %d seconds", LOOK_IN)
             pause_in = LOOK_IN

@@ -14,6 +14,7 @@ from jwtauth.endpoints.request import Request
 from jwtauth.endpoints.token_answer import TokenAnswer
 from jwtauth.errors import Overloaded, UnsupportedGrantType
 from jwtauth.issuer.issuer import Issuer
+from jwtauth.observe.events import Event
 from jwtauth.protocol import (
     authorization_code,
     client_credentials,
@@ -114,6 +115,7 @@ async def _client_credentials(
     position = await issuer.machine_positions.take(client, now=now)
     if position is None:
         return None
+    issuer.tell(Event(name="token.issued", at=now, client_id=client.client_id, grant_type=GrantType.CLIENT_CREDENTIALS))
     return token_answer.make(issuer, permission, position, now=now)
 
 

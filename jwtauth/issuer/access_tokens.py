@@ -17,7 +17,7 @@ class AccessTokens:
 
     def __init__(self, issuer: str, store: Store, keyring: Keyring) -> None:
         self._issuer = issuer
-        self._prefix = f"{issuer}/oauth/status/"
+        self._prefix = f"{issuer}{status_list.PATH}/"
         self._store = store
         self._keyring = keyring
         self._proven: dict[str, tuple[AccessToken, int]] = {}
@@ -47,6 +47,10 @@ class AccessTokens:
             self._proven.clear()
             self._proven_with = self._keyring.version
         return self._proven.get(token) or self._prove(token, now=now)
+
+    def forget(self) -> None:
+        """Prove every token anew: the positions that are remembered are of another time line."""
+        self._proven.clear()
 
     def _prove(self, token: str, *, now: int) -> tuple[AccessToken, int]:
         found = claims.read(self._keyring.open(token, typ=claims.TYPE, now=now))

@@ -5,10 +5,11 @@ import os
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
-from jwtauth.errors import ConfigurationError, InvalidToken
+from jwtauth.errors import ConfigurationError, InvalidToken, Overloaded
 from jwtauth.issuer.access_tokens import AccessTokens
 from jwtauth.issuer.legacy_use import LegacyUse
 from jwtauth.issuer.machine_positions import MachinePositions
@@ -22,6 +23,13 @@ from jwtauth.keyring.sealer import Sealer
 from jwtauth.keyring.secrets import check_fingerprints
 from jwtauth.observe.events import Event, Observers
 from jwtauth.observe.log import LOGGER
+from jwtauth.observe.metrics import (
+    PASSWORDS_IN_PROGRESS,
+    PASSWORDS_REFUSED,
+    PASSWORDS_WAITING,
+    WRITES_WAITING,
+    Metrics,
+)
 from jwtauth.outside.http import Outside
 from jwtauth.passwords import Passwords
 from jwtauth.protocol import claims, id_token, status_list
@@ -30,6 +38,9 @@ from jwtauth.protocol.id_token import Hint
 from jwtauth.protocol.records import Permission
 from jwtauth.settings import Settings
 from jwtauth.store.ports import Store
+
+LONGEST_STORY_IN: Final = 60
+"""So long a request may take at most until it is given its token, in seconds."""
 
 
 class Issuer:
@@ -42,6 +53,7 @@ class Issuer:
         folder: KeyFolder,
         *,
         observers: Observers,
+        metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Put the service together.
@@ -51,6 +63,7 @@ class Issuer:
             store: an open store; `close` closes it.
             folder: the keys folder.
             observers: who is told of every decision.
+            metrics: what is counted, if anybody asks.
             clock: seconds since the epoch.
 
         Raises:
@@ -59,6 +72,7 @@ class Issuer:
         self.settings = settings
         self.store = store
         self.observers = observers
+        self.metrics = Metrics() if metrics is None else metrics
         self.passwords = Passwords(
             memory=settings.argon2_memory,
             passes=settings.argon2_passes,
@@ -70,6 +84,8 @@ class Issuer:
         self._clock = clock
         self._keys_version = store.refresh().keys
         self._failed_at = -RELOAD_IN
+        self._epoch = store.epoch
+        self._restored_at = -1
         self._has_looked = False
         self._names = _random_names()
         self.sealer = self._read_secrets()
@@ -87,7 +103,8 @@ class Issuer:
             algorithm=settings.access_token_algorithm,
             ttl=settings.status_list_ttl,
         )
-        self._status_uri = f"{settings.issuer}/oauth/status/"
+        self._status_uri = f"{settings.issuer}{status_list.PATH}/"
+        self._measure()
         self.keyring.signing_key(settings.access_token_algorithm, now=self.now())
 
     def now(self) -> int:
@@ -115,7 +132,10 @@ class Issuer:
 
         Raises:
             ConfigurationError: it would outlive max_token_lifetime, by which keys and revocations are kept.
+            Overloaded: a backup was restored after the request had begun.
         """
+        if 0 <= self._restored_at - now < LONGEST_STORY_IN:
+            raise Overloaded("the database was restored meanwhile; try again")
         if permission.lifetime_in > self.settings.max_token_lifetime:
             raise ConfigurationError(
                 f"tokens of client {permission.client_id} live {permission.lifetime_in} s, longer than the setting"
@@ -164,9 +184,21 @@ class Issuer:
         """Finish waiting writes and let go of threads and files. Calls to others are closed by who made them."""
         self.passwords.close()
         self.store.close()
+        self.observers.close()
+
+    def _measure(self) -> None:
+        """Let the metrics ask for what waits."""
+        self.metrics.watch(PASSWORDS_WAITING, lambda: self.passwords.waiting)
+        self.metrics.watch(PASSWORDS_IN_PROGRESS, lambda: self.passwords.in_progress)
+        self.metrics.watch(PASSWORDS_REFUSED, lambda: self.passwords.refused)
+        self.metrics.watch(WRITES_WAITING, lambda: self.store.waiting)
 
     def _look(self, now: int) -> None:
         keys_version = self.store.refresh().keys
+        if self.store.epoch != self._epoch:
+            self._begin_time_line(now)
+        if now == self._restored_at:  # no later request can be told from one that had begun before
+            raise Overloaded("the database was restored this second; try again")
         if keys_version != self._keys_version and not 0 <= now - self._failed_at < RELOAD_IN:
             if self._reload_keys():
                 self._keys_version = keys_version
@@ -174,6 +206,18 @@ class Issuer:
                 self._failed_at = now
         if self.keyring.look(now, self._report):
             self._reload_secrets()
+
+    def _begin_time_line(self, now: int) -> None:
+        """Go on after a backup was restored: what was sealed, proven or begun before belongs to another time line.
+
+        Raises:
+            Overloaded: its server secrets are not there.
+        """
+        self._restored_at = now
+        self.access_tokens.forget()
+        if not self._reload_secrets():
+            raise Overloaded("the database was restored without the server secrets that it was used with")
+        self._epoch = self.store.epoch
 
     def _end_turn(self) -> None:
         self._has_looked = False

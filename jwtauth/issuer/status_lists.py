@@ -31,7 +31,7 @@ class StatusLists:
     """Signs lists when they are asked for."""
 
     def __init__(self, issuer: str, store: Store, keyring: Keyring, *, algorithm: str, ttl: int) -> None:
-        self._prefix = f"{issuer}/oauth/status/"
+        self._prefix = f"{issuer}{status_list.PATH}/"
         self._store = store
         self._keyring = keyring
         self._algorithm = algorithm

@@ -6,13 +6,13 @@ there is a passphrase, it is encrypted by `jwtauth.keyring.encryption`; files fr
 
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from jwtauth.errors import ConfigurationError
 from jwtauth.keyring import encryption, jws
@@ -22,6 +22,9 @@ from jwtauth.keyring.schedule import KeyDates
 
 SUFFIX: Final = ".key.json"
 SECRET_FILE: Final = "server.secret"
+SECRET_BYTES: Final = 32
+MOST_SECRETS: Final = (1 << 16) - 1
+"""The highest number of a secret: tokens have two bytes for it."""
 
 
 class KeyFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,9 +45,9 @@ class KeyFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class StoredSecret(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One numbered 256-bit server secret at rest, base64."""
 
-    number: int
+    number: Annotated[int, Meta(ge=1, le=MOST_SECRETS)]
     created_at: int
-    secret: bytes
+    secret: Annotated[bytes, Meta(min_length=SECRET_BYTES, max_length=SECRET_BYTES)]
 
 
 class SecretFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,7 +104,7 @@ class KeyFolder:
         Raises:
             ConfigurationError: the folder cannot be written.
         """
-        self._write(self._path_of(record.algorithm, record.kid), self._encoded(record))
+        write_private(self._path_of(record.algorithm, record.kid), self.encode(record))
 
     def has_key(self, record: KeyFile) -> bool:
         """Whether the key's file is there."""
@@ -119,16 +122,70 @@ class KeyFolder:
         """
         path = self.path / SECRET_FILE
         try:
-            found = msgspec.json.decode(self._read(path), type=SecretFile)
+            return self.decode_secrets(read_private(path), path)
         except FileNotFoundError:
             raise ConfigurationError(
                 f"{path} is missing; restore it from the backup of your secrets: without it no refresh token verifies"
             ) from None
+
+    def decode_secrets(self, content: bytes, origin: Path) -> SecretFile:
+        """The numbered server secrets in the content of a file, as it is on the disk.
+
+        Raises:
+            ConfigurationError: it is damaged, or there are none.
+        """
+        try:
+            found = msgspec.json.decode(self._decrypted(content, origin), type=SecretFile)
         except msgspec.DecodeError:
-            raise ConfigurationError(f"{path} is damaged; restore it from the backup of your secrets") from None
+            raise ConfigurationError(f"{origin} is damaged; restore it from the backup of your secrets") from None
         if not found.secrets:
-            raise ConfigurationError(f"{path} holds no secret; restore it from the backup of your secrets")
+            raise ConfigurationError(f"{origin} holds no secret; restore it from the backup of your secrets")
+        if len({secret.number for secret in found.secrets}) < len(found.secrets):
+            raise ConfigurationError(f"{origin} has a number twice; restore it from the backup of your secrets")
         return found
+
+    def decode_key(self, content: bytes, origin: Path) -> KeyFile:
+        """What is written of a signing key in the content of a file, as it is on the disk.
+
+        Raises:
+            ConfigurationError: it is damaged.
+        """
+        try:
+            return msgspec.json.decode(self._decrypted(content, origin), type=KeyFile)
+        except msgspec.DecodeError:
+            raise ConfigurationError(
+                f"{origin} is damaged; restore it or remove it and run `jwtauth keys rotate`"
+            ) from None
+
+    def encode(self, record: Struct) -> bytes:
+        """A record as it is to be on the disk."""
+        return self._encryption.encrypt(msgspec.json.format(msgspec.json.encode(record), indent=2))
+
+    def contents(self) -> dict[str, bytes]:
+        """Every file by its name, as it is on the disk: encrypted ones stay so.
+
+        Raises:
+            ConfigurationError: the folder is missing, or a file is unsafe.
+        """
+        self._require_folder()
+        return {path.name: read_private(path) for path in self._paths()}
+
+    @contextmanager
+    def replacing(self, files: Mapping[str, bytes]) -> Iterator[None]:
+        """Write files as they are to be on the disk; they are what they were before if what follows fails.
+
+        Raises:
+            ConfigurationError: the folder cannot be written, or a file in it is unsafe.
+        """
+        before = self.contents() if self.path.is_dir() else {}
+        try:
+            for name, content in files.items():
+                write_private(self.path / name, content)
+            yield
+        except Exception:
+            for name in files:
+                self._put_back(name, before.get(name))
+            raise
 
     def write_secrets(self, record: SecretFile) -> None:
         """Replace server.secret as a whole.
@@ -136,7 +193,7 @@ class KeyFolder:
         Raises:
             ConfigurationError: the folder cannot be written.
         """
-        self._write(self.path / SECRET_FILE, self._encoded(record))
+        write_private(self.path / SECRET_FILE, self.encode(record))
 
     def unencrypted(self) -> list[str]:
         """The names of the files that need no passphrase.
@@ -144,7 +201,7 @@ class KeyFolder:
         Raises:
             ConfigurationError: a file is unsafe.
         """
-        return [path.name for path in self._paths() if not encryption.is_encrypted(_read_private(path))]
+        return [path.name for path in self._paths() if not encryption.is_encrypted(read_private(path))]
 
     def encrypt(self) -> list[str]:
         """Encrypt the files that are not; returns their names. If it breaks off, it can be begun again.
@@ -183,21 +240,16 @@ class KeyFolder:
         return tuple(found)
 
     def _records(self) -> list[tuple[KeyFile, Path]]:
-        if not self.path.is_dir():
-            raise ConfigurationError(f"keys folder {self.path} does not exist; run `jwtauth init`")
+        self._require_folder()
         found = [(self._read_record(path), path) for path in sorted(self.path.glob(f"*{SUFFIX}"))]
         return [(record, path) for record, path in found if record is not None]
 
     def _read_record(self, path: Path) -> KeyFile | None:
         """What a file says, or None where another process has just removed it."""
         try:
-            return msgspec.json.decode(self._read(path), type=KeyFile)
+            return self.decode_key(read_private(path), path)
         except FileNotFoundError:
             return None
-        except msgspec.DecodeError:
-            raise ConfigurationError(
-                f"{path} is damaged; restore it or remove it and run `jwtauth keys rotate`"
-            ) from None
 
     def _key_in(self, record: KeyFile, path: Path) -> SigningKey:
         try:
@@ -210,22 +262,29 @@ class KeyFolder:
 
     def _convert(self, names: list[str], convert: Callable[[bytes], bytes]) -> list[str]:
         for name in names:
-            self._write(self.path / name, convert(self._read(self.path / name)))
+            path = self.path / name
+            write_private(path, convert(self._decrypted(read_private(path), path)))
         return names
+
+    def _put_back(self, name: str, content: bytes | None) -> None:
+        if content is None:
+            (self.path / name).unlink(missing_ok=True)
+        else:
+            write_private(self.path / name, content)
 
     def _require_sound(self) -> None:
         self.read_keys()
         self.read_secrets()
 
-    def _read(self, path: Path) -> bytes:
-        content = _read_private(path)
+    def _require_folder(self) -> None:
+        if not self.path.is_dir():
+            raise ConfigurationError(f"keys folder {self.path} does not exist; run `jwtauth init`")
+
+    def _decrypted(self, content: bytes, origin: Path) -> bytes:
         try:
             return self._encryption.decrypt(content)
         except ConfigurationError as problem:
-            raise ConfigurationError(f"{path} {problem}") from None
-
-    def _encoded(self, record: Struct) -> bytes:
-        return self._encryption.encrypt(msgspec.json.format(msgspec.json.encode(record), indent=2))
+            raise ConfigurationError(f"{origin} {problem}") from None
 
     def _paths(self) -> list[Path]:
         return [path for path in sorted(self.path.iterdir()) if path.name == SECRET_FILE or path.name.endswith(SUFFIX)]
@@ -233,25 +292,37 @@ class KeyFolder:
     def _path_of(self, algorithm: str, kid: str) -> Path:
         return self.path / f"{algorithm}-{kid}{SUFFIX}"
 
-    def _write(self, path: Path, content: bytes) -> None:
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with open(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-            _flush_folder(self.path)
-        except OSError as problem:
-            raise ConfigurationError(f"{path} cannot be written: {problem.strerror}") from None
-        finally:
-            with suppress(OSError):
-                unfinished.unlink()
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file as a whole that only its owner reads; the folder is made where it is missing.
+
+    Raises:
+        ConfigurationError: it cannot be written; what was there before is.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+        _flush_folder(path.parent)
+    except OSError as problem:
+        raise ConfigurationError(f"{path} cannot be written: {problem.strerror}") from None
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
+    """What a file holds that nobody else can read.
+
+    Raises:
+        ConfigurationError: others can read it, or it is no file of its own.
+        FileNotFoundError: there is none.
+    """
     if path.is_symlink():
         raise ConfigurationError(f"{path} is a symbolic link; put the file itself there")
     if path.is_dir():

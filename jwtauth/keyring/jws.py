@@ -148,6 +148,7 @@ def generate(algorithm: str) -> SigningKey:
             raise ConfigurationError(f"algorithm {algorithm!r} is not supported; choose one of {', '.join(ALGORITHMS)}")
 
 
+@lru_cache(maxsize=8)  # to prove an RSA key sound takes 50 ms, and a folder is read whenever one of its files changed
 def load(algorithm: str, pem: str) -> SigningKey:
     """The key in a PKCS #8 PEM text.
 

@@ -44,9 +44,12 @@ class Keyring:
 
         Raises:
             ConfigurationError: a file is unsafe or damaged; the keys read before stay in use, but for those whose
-                files are gone: a lost key must not live on because another file is damaged.
+                files are gone: a lost key must not live on because another file is damaged. Where nothing is left
+                it is the folder that is lost, and no key was withdrawn.
         """
         stamp = self._folder.stamp()
+        if self._keys and not stamp:
+            raise ConfigurationError(f"{self._folder.path} is gone or empty, as by a volume that is not mounted")
         try:
             self._keys = self._folder.read_keys()
             self._stamp = stamp

@@ -18,11 +18,15 @@ from jwtauth.keyring.folder import SecretFile
 from jwtauth.keyring.secrets import derive
 from jwtauth.protocol.records import Pointer
 
+REFRESH_TOKEN_KIND: Final = "rt_"
+CODE_KIND: Final = "ac_"
+"""How what we seal begins, so that people and programs can tell what they found."""
+
 _MAC_BYTES: Final = 22
 _BODY: Final = struct.Struct(">HQI")
 _LENGTH: Final = 3 + (_BODY.size + _MAC_BYTES) * 4 // 3
-_REFRESH: Final = "rt_", b"jwtauth refresh token v1"
-_CODE: Final = "ac_", b"jwtauth code v1"
+_REFRESH: Final = REFRESH_TOKEN_KIND, b"jwtauth refresh token v1"
+_CODE: Final = CODE_KIND, b"jwtauth code v1"
 _TRANSACTION: Final = b"jwtauth transaction v1"
 _CSRF: Final = b"jwtauth csrf v1"
 

@@ -6,15 +6,12 @@ What they seal is `jwtauth.keyring.sealer`'s.
 import os
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from jwtauth.errors import ConfigurationError
-from jwtauth.keyring.folder import SECRET_FILE, SecretFile, StoredSecret
-
-SECRET_BYTES: Final = 32
+from jwtauth.keyring.folder import SECRET_BYTES, SECRET_FILE, SecretFile, StoredSecret
 
 
 def new_secret(number: int, *, now: int) -> StoredSecret:
@@ -27,13 +24,18 @@ def fingerprint(secret: StoredSecret) -> str:
     return sha256(b"jwtauth fingerprint v1" + secret.secret).hexdigest()[:32]
 
 
+def fingerprints(stored: SecretFile) -> dict[int, str]:
+    """What the database remembers of all of them, by number."""
+    return {secret.number: fingerprint(secret) for secret in stored.secrets}
+
+
 def check_fingerprints(stored: SecretFile, known: Mapping[int, str]) -> None:
     """Let a server start whose secrets are all those that its database was used with.
 
     Raises:
         ConfigurationError: one is missing or another one than before; nothing is ever silently regenerated.
     """
-    present = {secret.number: fingerprint(secret) for secret in stored.secrets}
+    present = fingerprints(stored)
     lost = sorted(number for number, expected in known.items() if present.get(number) != expected)
     if lost:
         raise ConfigurationError(

@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from jwtauth.observe.events import Event
+from jwtauth.observe import arrival
+from jwtauth.observe.events import EVERYDAY, Event
 
 LOGGER: Final = logging.getLogger("jwtauth")
 _LONGEST: Final = 512
@@ -23,17 +24,18 @@ def configure(form: Literal["human", "json"]) -> None:
 
 
 def write(event: Event) -> None:
-    """The listener: one line per event."""
-    if LOGGER.isEnabledFor(logging.INFO):
+    """The listener: one line per event, but for what happens all day long."""
+    if event.name not in EVERYDAY and LOGGER.isEnabledFor(logging.INFO):
         LOGGER.info("%s", event.name, extra={"event": event})
 
 
 class _Human(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event: Event | None = getattr(record, "event", None)
-        line = super().format(record)
+        line = super().format(record) + (f" trace_id={record.trace_id}" if hasattr(record, "trace_id") else "")
         if event is None:
-            return line
+            noted = arrival.current()
+            return line if noted is None else f"{line} request_id={noted.request_id}"
         told = msgspec.to_builtins(event)
         return " ".join(
             [line, *(f"{name}={_flat(value)}" for name, value in told.items() if name not in ("name", "at"))]
@@ -46,8 +48,13 @@ class _Json(logging.Formatter):
         members: dict[str, object] = {"level": record.levelname.lower(), "logged_at": record.created}
         if event is None:
             members["message"] = record.getMessage()
+            noted = arrival.current()
+            if noted is not None:
+                members["request_id"] = noted.request_id
         else:
             members.update(msgspec.to_builtins(event))
+        if hasattr(record, "trace_id"):  # which tracing adds
+            members["trace_id"] = record.trace_id
         if record.exc_info:
             members["traceback"] = self.formatException(record.exc_info)
         return msgspec.json.encode(members).decode()

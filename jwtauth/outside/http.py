@@ -47,19 +47,8 @@ class Outside:
     def _client(self) -> httpx.AsyncClient:
         """The client, made at the first call. It keeps no connection: calls are rare, and a kept one is often dead."""
         if self._made is None:
-            self._made = self._make()
+            self._made = make_client()
         return self._made
-
-    def _make(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            verify=httpx.create_ssl_context(),  # reads SSL_CERT_FILE even though `trust_env`, for the proxies, is off
-            trust_env=False,
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            headers=_HEADERS,
-            timeout=None,  # noqa: S113 - every call has a deadline of its own
-            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0),
-        )
 
     async def post_form(
         self,
@@ -108,7 +97,7 @@ class Outside:
             call = self._client.stream(method, _checked(uri), data=form, headers=headers)
             async with asyncio.timeout(within), call as response:
                 return Answer(
-                    status=response.status_code, media_type=_media_type(response), body=await _read(response, longest)
+                    status=response.status_code, media_type=_media_type(response), body=await read(response, longest)
                 )
         except TimeoutError:
             raise NoAnswer(f"there was no answer within {within:g} seconds") from None
@@ -119,6 +108,30 @@ class Outside:
         """Break off what is under way; no call is made after this."""
         if self._made is not None:
             await self._made.aclose()
+
+
+def make_client() -> httpx.AsyncClient:
+    """A client that goes where it is sent and no further; whoever calls sets the deadline."""
+    return httpx.AsyncClient(
+        verify=httpx.create_ssl_context(),  # reads SSL_CERT_FILE even though `trust_env`, for the proxies, is off
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        headers=_HEADERS,
+        timeout=None,  # noqa: S113 - every call has a deadline of its own
+        limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0),
+    )
+
+
+async def read(response: httpx.Response, longest: int) -> bytes:
+    """The first bytes of a body as they were sent; what follows is not waited for."""
+    body = bytearray()
+    if longest > 0:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) >= longest:
+                break
+    return bytes(body[:longest])
 
 
 def _checked(uri: str) -> httpx.URL:
@@ -143,13 +156,3 @@ def _is_loopback(host: str) -> bool:
 def _media_type(response: httpx.Response) -> str:
     named: str = response.headers.get("content-type", "")
     return named.partition(";")[0].strip().lower()
-
-
-async def _read(response: httpx.Response, longest: int) -> bytes:
-    body = bytearray()
-    if longest > 0:
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) >= longest:
-                break
-    return bytes(body[:longest])

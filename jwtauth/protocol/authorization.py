@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from jwtauth.errors import (
+    Failed,
     InvalidRequest,
     InvalidScope,
     OAuthError,
@@ -115,7 +116,8 @@ def addressee(sent: Parameters, client: Client | None, *, repeated: Collection[s
     if client is None or not client.is_enabled:
         if client_id is None:
             raise Unanswerable("client_id is missing", is_malformed=True)
-        raise Unanswerable(f"client_id {client_id!r} is not registered", reason="client_id is not registered")
+        why = Failed("client_id", "a registered client", "an unknown one")
+        raise Unanswerable(f"client_id {client_id!r} is not registered", why=why)
     redirect_uri = parameters.one(sent, "redirect_uri")
     return Addressee(
         redirect_uri=_redirect_uri(redirect_uri, client),
@@ -221,9 +223,12 @@ def _redirect_uri(sent: str | None, client: Client) -> str:
         return client.redirect_uris[0]
     if not redirect_uris.matches(sent, client):
         registered = ", ".join(client.redirect_uris) or "none"
+        why = Failed(
+            "redirect_uri", f"one of client {client.client_id}: {registered}", redirect_uris.without_query(sent)
+        )
         raise Unanswerable(
             f"redirect_uri {sent!r} is not registered for client {client.client_id}; registered are: {registered}",
-            reason=f"redirect_uri is not registered: {redirect_uris.without_query(sent)}",
+            why=why,
             is_client_known=True,
         )
     return sent

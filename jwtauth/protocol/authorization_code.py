@@ -7,10 +7,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from jwtauth.errors import InvalidGrant
-from jwtauth.protocol import permissions, pkce, resources, sessions
+from jwtauth.errors import Failed, InvalidGrant
+from jwtauth.protocol import permissions, pkce, redirect_uris, refusals, resources, sessions
 from jwtauth.protocol.authorization import AuthorizationRequest, ResponseType
-from jwtauth.protocol.interaction import Standing, Transaction
+from jwtauth.protocol.interaction import Standing
 from jwtauth.protocol.records import Client, Consent, Grant, GrantType, NewGrant, Permission, Session, User
 
 LIVES_IN: Final = 60
@@ -44,7 +44,6 @@ class EndGrant(Struct, frozen=True):
 
 
 def start(
-    transaction: Transaction,
     request: AuthorizationRequest,
     client: Client,
     standing: Standing,
@@ -57,7 +56,6 @@ def start(
     """The grant that finishes a transaction, with a code to be redeemed, or for one access token at once (implicit).
 
     Args:
-        transaction: what is finished.
         request: what the client asked for.
         client: who asked.
         standing: who is signed in.
@@ -120,18 +118,18 @@ def decide(
     """
     permissions.require_grant_type(client, GrantType.AUTHORIZATION_CODE, now=now)
     if grant is None or grant.ended_at is not None or user is None or not permissions.may_use(client, user):
-        raise InvalidGrant(REFUSED)
+        raise _refusal(client, grant, user, session, now=now)
     if owner is not None and permissions.acts_for(client, owner):
         client = owner
     if grant.client_id != client.id or grant.code_expires_at is None:
-        raise InvalidGrant(REFUSED)
+        raise _refusal(client, grant, user, session, now=now)
     pkce.check(request.code_verifier, grant.code_challenge, refusal=REFUSED)
     if grant.redeemed_at is not None:
         return EndGrant()
     if grant.redirect_uri not in (None, request.redirect_uri):
-        raise InvalidGrant(REFUSED)
+        raise InvalidGrant(REFUSED, why=_other_redirect_uri(grant, request))
     if now >= grant.code_expires_at or not sessions.outlives(grant, client, session, now=now):
-        raise InvalidGrant(REFUSED)
+        raise _refusal(client, grant, user, session, now=now)
     has_refresh_token = GrantType.REFRESH_TOKEN in client.grant_types
     lives_in = permissions.access_token_in(client, GrantType.AUTHORIZATION_CODE)
     scope = tuple(value for value in grant.scope if value in client.scope)
@@ -141,3 +139,27 @@ def decide(
         expires_at=min(now + (client.realm.refresh_token_in if has_refresh_token else lives_in), grant.ends_at),
         has_refresh_token=has_refresh_token,
     )
+
+
+def forged() -> InvalidGrant:
+    """The refusal of what is no code of ours: the same words as for one that is over."""
+    return InvalidGrant(REFUSED, why=refusals.of_pointer("code"))
+
+
+def reused(grant: Grant) -> InvalidGrant:
+    """The refusal of a code whose second use ended the grant."""
+    got = f"the code of grant {grant.id}, redeemed at {grant.redeemed_at}"
+    return InvalidGrant(REFUSED, why=Failed("code", "a code that nobody has used", got))
+
+
+def _refusal(
+    client: Client, grant: Grant | None, user: User | None, session: Session | None, *, now: int
+) -> InvalidGrant:
+    ends_at = now if grant is None or grant.code_expires_at is None else grant.code_expires_at
+    why = refusals.of_grant("code", client, grant, user, session, ends_at=ends_at, now=now)
+    return InvalidGrant(REFUSED, why=why)
+
+
+def _other_redirect_uri(grant: Grant, request: Request) -> Failed:
+    sent = "none" if request.redirect_uri is None else redirect_uris.without_query(request.redirect_uri)
+    return Failed("redirect_uri", redirect_uris.without_query(grant.redirect_uri or ""), sent)

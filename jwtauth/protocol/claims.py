@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from jwtauth.errors import ExpiredToken, InvalidToken
+from jwtauth.errors import ExpiredToken, Failed, InvalidToken
 from jwtauth.protocol import scopes
 from jwtauth.protocol.records import Permission
 
@@ -98,11 +98,13 @@ def check(token: AccessToken, *, issuer: str, now: int, leeway_in: int = 0) -> N
         InvalidToken: another issuer, expired (`ExpiredToken`), or from the future (RFC 9068 section 4).
     """
     if token.iss != issuer:
-        raise InvalidToken("the token is of another issuer")
+        raise InvalidToken("the token is of another issuer", why=Failed("iss", issuer, token.iss))
     if now >= token.exp + leeway_in:
-        raise ExpiredToken("the token has expired", client_id=token.client_id)
+        why = Failed("exp", f"later than {now}", str(token.exp))
+        raise ExpiredToken("the token has expired", client_id=token.client_id, why=why)
     if token.iat > now + LEEWAY_IN:
-        raise InvalidToken("the token was issued in the future; compare the clocks")
+        why = Failed("iat", f"at most {now + LEEWAY_IN}", str(token.iat))
+        raise InvalidToken("the token was issued in the future; compare the clocks", why=why)
 
 
 def check_audience(token: AccessToken, audience: str) -> None:
@@ -112,7 +114,7 @@ def check_audience(token: AccessToken, audience: str) -> None:
         InvalidToken: it is for somebody else (RFC 9068 section 4).
     """
     if audience not in token.audiences:
-        raise InvalidToken("the token is for another audience")
+        raise InvalidToken("the token is for another audience", why=Failed("aud", audience, " ".join(token.audiences)))
 
 
 _DECODER: Final = msgspec.json.Decoder(AccessToken)

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from msgspec import Struct
 
-from jwtauth.errors import InvalidClient, InvalidRequest
+from jwtauth.errors import Failed, InvalidClient, InvalidRequest
 from jwtauth.protocol import legacy, parameters
 from jwtauth.protocol.parameters import Parameters
 from jwtauth.protocol.records import AuthMethod, Client, SecretKind
@@ -124,12 +124,16 @@ def decide(
     by_basic = credentials.method is AuthMethod.BASIC
     if client is None or not client.is_enabled:
         _any_matches(credentials.secrets, (_DUMMY_DIGEST,))
-        raise InvalidClient(REFUSED, by_basic=by_basic, reason="the client is unknown or disabled")
+        expected = "a registered client that is enabled"
+        got = "an unknown one" if client is None else f"client {client.client_id}, which is disabled"
+        raise InvalidClient(REFUSED, by_basic=by_basic, why=Failed("client_id", expected, got))
     if credentials.method is AuthMethod.NONE and _needs_no_secret(client, grant_type, now=now):
         return Authenticated(client)
     if credentials.method is not client.auth_method:
-        reason = f"client {client.client_id} is registered for {client.auth_method} and used {credentials.method}"
-        raise InvalidClient(REFUSED, by_basic=by_basic, reason=reason)
+        expected = f"{client.auth_method}, as client {client.client_id} registered"
+        raise InvalidClient(
+            REFUSED, by_basic=by_basic, why=Failed("client authentication", expected, credentials.method)
+        )
     if client.is_public:
         return Authenticated(client)
     digests: list[str] = []
@@ -141,13 +145,14 @@ def decide(
         return Authenticated(client)
     if hashes:
         return CheckHashes(client, credentials.secrets, tuple(hashes))
-    raise InvalidClient(REFUSED, by_basic=by_basic, reason=f"wrong or expired secret of client {client.client_id}")
+    raise refused(credentials)
 
 
 def refused(credentials: Credentials) -> InvalidClient:
     """The refusal for a secret that no hash verified: the same words as for an unknown client."""
     is_basic = credentials.method is AuthMethod.BASIC
-    return InvalidClient(REFUSED, by_basic=is_basic, reason=f"wrong secret of client {credentials.client_id}")
+    why = Failed("client_secret", f"one of client {credentials.client_id} that has not expired", "another")
+    return InvalidClient(REFUSED, by_basic=is_basic, why=why)
 
 
 def digest(secret: str) -> str:

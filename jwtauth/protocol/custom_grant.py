@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct
 
 from jwtauth.errors import InvalidGrant, UnauthorizedClient
-from jwtauth.protocol import direct_grant, permissions, resources, scopes
+from jwtauth.protocol import direct_grant, permissions, refusals, resources, scopes
 from jwtauth.protocol.direct_grant import Start
 from jwtauth.protocol.records import Client, Permission, User
 
@@ -66,7 +66,7 @@ def decide(
         InvalidScope, InvalidTarget: the module allowed, or the request asks for, more than the client may have.
     """
     if user is None or not permissions.may_use(client, user):
-        raise InvalidGrant(REFUSED)
+        raise InvalidGrant(REFUSED, why=refusals.of_person(client, user))
     return direct_grant.start(
         client,
         user,

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from jwtauth.protocol import id_token, legacy, pkce
+from jwtauth.protocol import id_token, legacy, pkce, status_list
 from jwtauth.protocol.authorization import OFFLINE_ACCESS, PROMPTS, ResponseMode, ResponseType
 from jwtauth.protocol.profile import BY_SCOPE, CLAIMS
 from jwtauth.protocol.records import AuthMethod, GrantType
@@ -79,7 +79,7 @@ def authorization_server(issuer: str, *, languages: tuple[str, ...]) -> Authoriz
         revocation_endpoint=f"{issuer}/oauth/revoke",
         revocation_endpoint_auth_methods_supported=_ALL_METHODS,
         ui_locales_supported=languages,
-        status_list_aggregation_endpoint=f"{issuer}/oauth/status",
+        status_list_aggregation_endpoint=f"{issuer}{status_list.PATH}",
     )
 
 

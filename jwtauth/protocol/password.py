@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from jwtauth.errors import InvalidGrant, InvalidRequest
-from jwtauth.protocol import direct_grant, permissions, resources, scopes
+from jwtauth.protocol import direct_grant, permissions, refusals, resources, scopes
 from jwtauth.protocol.direct_grant import Start
 from jwtauth.protocol.records import Client, GrantType, User
 
@@ -94,7 +94,7 @@ def decide(
     """
     check(request, client, now=now)
     if user is None or not password_matches or not permissions.may_use(client, user):
-        raise InvalidGrant(REFUSED)
+        raise InvalidGrant(REFUSED, why=refusals.of_person(client, user, password_matches=password_matches))
     return direct_grant.start(
         client,
         user,

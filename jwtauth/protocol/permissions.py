@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from jwtauth.errors import UnauthorizedClient
+from jwtauth.errors import Failed, UnauthorizedClient
 from jwtauth.protocol import legacy, requested_claims
 from jwtauth.protocol.records import Client, Grant, GrantType, Permission, User
 
@@ -14,7 +14,9 @@ def require_grant_type(client: Client, grant_type: str, *, now: int) -> None:
         UnauthorizedClient: it did not, or its realm closed its legacy doors (RFC 6749 section 5.2).
     """
     if grant_type not in client.grant_types:
-        raise UnauthorizedClient(f"grant_type: this client may not use {grant_type}")
+        registered = " ".join(client.grant_types) or "none"
+        why = Failed("grant_type", f"one that client {client.client_id} registered: {registered}", grant_type)
+        raise UnauthorizedClient(f"grant_type: this client may not use {grant_type}", why=why)
     if grant_type in legacy.GRANT_TYPES:
         legacy.check_open(client.realm, legacy.of_grant_type(grant_type), now=now)
 

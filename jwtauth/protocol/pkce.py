@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Final
 
-from jwtauth.errors import InvalidGrant, InvalidRequest
+from jwtauth.errors import Failed, InvalidGrant, InvalidRequest
 
 METHOD: Final = "S256"
 
@@ -45,6 +45,10 @@ def check(verifier: str | None, stored: str | None, *, refusal: str) -> None:
     if verifier is None and stored is None:
         return
     if verifier is None or stored is None or not _VERIFIER.fullmatch(verifier):
-        raise InvalidGrant(refusal)
+        raise InvalidGrant(refusal, why=_NO_PAIR)
     if not hmac.compare_digest(challenge_of(verifier).encode(), stored.encode()):
-        raise InvalidGrant(refusal)
+        raise InvalidGrant(refusal, why=_OTHER)
+
+
+_NO_PAIR: Final = Failed("code_verifier", "43 to 128 characters if a code_challenge was sent", "something else")
+_OTHER: Final = Failed("code_verifier", "the one whose SHA-256 is the code_challenge", "another")

@@ -111,8 +111,15 @@ def destination(uri: str) -> str:
 
 
 def without_query(uri: str) -> str:
-    """The beginning of any URI up to its path, short enough for a log; nothing that could be a parameter."""
-    return re.sub(r"[^\x21-\x7e]", "?", re.split(r"[?#]", uri)[0][:200])
+    """The beginning of any URI up to its path, short enough for a log; nothing that could be a parameter or a password.
+
+    What has no scheme is no URI, and may be a secret that was put in the wrong place.
+    """
+    scheme, colon, beyond = re.split(r"[?#]", uri)[0].partition(":")
+    if not colon or not scheme.isascii() or "/" in scheme:
+        return "no URI"
+    without_user = re.sub(r"^(/*)[^/]*@", r"\1", beyond)
+    return re.sub(r"[^\x21-\x7e]", "?", f"{scheme}:{without_user}"[:200])
 
 
 def proves_identity(uri: str) -> bool:
@@ -125,9 +132,10 @@ def with_parameters(uri: str, parameters: Mapping[str, str]) -> str:
     """The URI with parameters behind those that it has (RFC 6749 section 3.1.2, SECURITY R-08)."""
     if not parameters:
         return uri
-    if "?" not in uri:
-        return f"{uri}?{_encoded(parameters)}"
-    return f"{uri}{'' if uri.endswith(('?', '&')) else '&'}{_encoded(parameters)}"
+    before, _, query = uri.partition("?")
+    if query and not query.endswith("&"):
+        query += "&"
+    return f"{before}?{query}{_encoded(parameters)}"
 
 
 def with_fragment(uri: str, parameters: Mapping[str, str]) -> str:

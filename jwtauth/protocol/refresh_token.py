@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from jwtauth.errors import InvalidGrant
-from jwtauth.protocol import legacy, permissions, resources, scopes, sessions
+from jwtauth.errors import Failed, InvalidGrant
+from jwtauth.protocol import legacy, permissions, refusals, resources, scopes, sessions
 from jwtauth.protocol.records import Client, Grant, GrantType, Permission, Pointer, Session, User
 
 REFUSED: Final = "refresh_token: is unknown, expired, already used, or belongs to another client"
@@ -83,15 +83,15 @@ def decide(
     """
     permissions.require_grant_type(client, GrantType.REFRESH_TOKEN, now=now)
     if grant is None or grant.ended_at is not None or user is None or not permissions.may_use(client, user):
-        raise InvalidGrant(REFUSED)
+        raise _refusal(client, grant, user, session, now=now)
     if owner is not None and permissions.acts_for(client, owner):
         client = owner
     if grant.client_id != client.id or now >= grant.expires_at or pointer.generation > grant.generation:
-        raise InvalidGrant(REFUSED)
+        raise _refusal(client, grant, user, session, now=now)
     if not sessions.outlives(grant, client, session, now=now):
-        raise InvalidGrant(REFUSED)
+        raise _refusal(client, grant, user, session, now=now)
     is_current = pointer.generation == grant.generation
-    if not is_current and not _is_retry(grant, pointer, client, now=now):
+    if not is_current and not is_retry(grant, pointer, client, now=now):
         return EndGrant()
     allowed = tuple(value for value in grant.scope if value in client.scope)
     scope = scopes.narrow(request.scope, allowed=allowed, default=allowed)
@@ -108,7 +108,27 @@ def decide(
     )
 
 
-def _is_retry(grant: Grant, pointer: Pointer, client: Client, *, now: int) -> bool:
+def forged() -> InvalidGrant:
+    """The refusal of what is no refresh token of ours: the same words as for one that is over."""
+    return InvalidGrant(REFUSED, why=refusals.of_pointer("refresh_token"))
+
+
+def reused(grant: Grant, pointer: Pointer) -> InvalidGrant:
+    """The refusal of a refresh token whose second use ended the grant."""
+    expected = f"generation {grant.generation} of grant {grant.id}"
+    got = f"generation {pointer.generation}, used before"
+    return InvalidGrant(REFUSED, why=Failed("refresh_token", expected, got))
+
+
+def _refusal(
+    client: Client, grant: Grant | None, user: User | None, session: Session | None, *, now: int
+) -> InvalidGrant:
+    ends_at = grant.expires_at if grant is not None else now
+    why = refusals.of_grant("refresh_token", client, grant, user, session, ends_at=ends_at, now=now)
+    return InvalidGrant(REFUSED, why=why)
+
+
+def is_retry(grant: Grant, pointer: Pointer, client: Client, *, now: int) -> bool:
     """Whether the direct predecessor came back in time, before anybody used its successor.
 
     A request that began a second before the rotation, or a clock that was set back, never makes 0 less strict.

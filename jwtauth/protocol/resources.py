@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from jwtauth.errors import InvalidTarget
+from jwtauth.errors import Failed, InvalidTarget
 
 MAX_COUNT = 8
 """Most `resource` parameters in one request."""
@@ -20,7 +20,8 @@ def narrow(asked: tuple[str, ...], *, allowed: tuple[str, ...]) -> tuple[str, ..
         if not _is_absolute(resource):
             raise InvalidTarget("resource: must be an absolute URI without a fragment")
         if resource not in allowed:
-            raise InvalidTarget("resource: this client may not ask for it")
+            why = Failed("resource", f"one of: {' '.join(allowed) or 'none'}", "another")
+            raise InvalidTarget("resource: this client may not ask for it", why=why)
     return tuple(dict.fromkeys(asked))
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 
-from jwtauth.errors import InvalidScope
+from jwtauth.errors import Failed, InvalidScope
 
 MAX_LENGTH = 2048
 """Longest `scope` parameter that is read, in characters."""
@@ -12,7 +12,7 @@ MAX_LENGTH = 2048
 _TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+", re.ASCII)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def parse(text: str) -> tuple[str, ...]:
     """The scope's values in the order sent, each once.
 
@@ -39,7 +39,8 @@ def narrow(asked: str | None, *, allowed: Collection[str], default: tuple[str, .
     values = parse(asked)
     surplus = {value for value in values if value not in allowed}
     if surplus:
-        raise InvalidScope(f"scope: {' '.join(sorted(surplus))} is not allowed here")
+        why = Failed("scope", f"some of: {text(sorted(allowed)) or 'nothing'}", "more than that")
+        raise InvalidScope(f"scope: {text(sorted(surplus))} is not allowed here", why=why)
     return values or default
 
 

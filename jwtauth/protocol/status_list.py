@@ -18,6 +18,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from jwtauth.errors import InvalidToken
 from jwtauth.protocol.claims import LEEWAY_IN
 
+PATH: Final = "/oauth/status"
+"""Where the list of lists is, below the issuer; the lists, and the news of them, stand below it."""
+
+EVENTS: Final = f"{PATH}/events"
+"""Where is announced that a list changed."""
+
 LIST_SIZE: Final = 1 << 20
 """Positions in one list."""
 

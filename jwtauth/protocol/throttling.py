@@ -4,6 +4,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from jwtauth.protocol.claims import LEEWAY_IN
+
 
 class Patience(Struct, frozen=True, kw_only=True):
     """How much is forgiven."""
@@ -27,8 +29,12 @@ BUCKETS: Final = 1 << 18
 
 
 def wait_in(failures: int, patience: Patience = ACCOUNT, *, last_at: int, now: int) -> int:
-    """Seconds until another secret is looked at; 0 where one may come now. A clock set back never adds to the wait."""
-    if failures < patience.free or now - last_at >= patience.forget_in:
+    """Seconds until another secret is looked at; 0 where one may come now.
+
+    A clock set back never adds to the wait. Where it was set back further than two clocks may differ, nobody can tell
+    how long ago the last one came, and waiting would not end before the clock is there again: one may come now.
+    """
+    if failures < patience.free or now - last_at >= patience.forget_in or last_at - now > LEEWAY_IN:
         return 0
     wait: int = min(2 ** min(failures - patience.free, 20), patience.longest_wait_in)
     return max(0, min(last_at, now) + wait - now)

@@ -3,8 +3,8 @@
 Any method may raise `Overloaded`: the database stayed locked or could not write; nothing was written.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -32,6 +32,26 @@ class Versions(Struct, frozen=True):
     """Realms, clients and users."""
     keys: int
     """The keys folder was changed in a way that cannot wait for its next look."""
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """How much there is."""
+
+    denied: int
+    """Status positions that are denied."""
+    grants: int
+    """Grants that have neither ended nor expired."""
+    size: int
+    """Of the database, in bytes."""
+    free: int
+    """What else has room where it is, in bytes."""
+
+
+OnCommit = Callable[[int, float, Literal["busy", "failed"] | None], None]
+"""Is told of each transaction: how many writes were in it, how many seconds it took, and why it was given up.
+
+It is called by the thread that writes, and must neither wait nor raise.
+"""
 
 
 class Failures(Struct, frozen=True):
@@ -289,7 +309,10 @@ class LegacyUses(Protocol):
     """Uses of legacy doors, counted per client; at most one row per client and door."""
 
     async def add(self, uses: Mapping[tuple[int, str], int], *, now: int) -> None:
-        """Count uses by (`Client.id`, door) since the last call; all of them or, where it fails, none."""
+        """Count uses by (`Client.id`, door) since the last call; all of them or, where it fails, none.
+
+        A client that is not there is passed over: a backup from before it was restored.
+        """
 
     async def all(self, realm: str | None = None) -> Sequence[LegacyUse]:
         """What was counted, of one realm or of all, the last used first."""
@@ -445,6 +468,24 @@ class Store(Protocol):
 
     def refresh(self) -> Versions:
         """Bring what is held in memory up to the last commit of any process. Nearly free when nothing changed."""
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for their turn."""
+
+    async def prove_writable(self, *, now: int) -> None:
+        """Commit a write that nobody reads: once this returns, it is on the disk.
+
+        Raises:
+            Overloaded: a write would be refused now.
+        """
+
+    async def figures(self, *, now: int) -> Figures:
+        """How much there is. Reads all of it, in a thread of its own: nobody waits, but it is not free.
+
+        Raises:
+            Overloaded: the database could not be read.
+        """
 
     def close(self) -> None:
         """Finish the waiting writes and let go of the files."""

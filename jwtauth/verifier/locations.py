@@ -5,8 +5,9 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from jwtauth.protocol import status_list
+
 _WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
-_STATUS: Final = "/oauth/status/"
 _LIST_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -43,12 +44,12 @@ def metadata_uri(issuer: str) -> str:
 
 def events_uri(issuer: str) -> str:
     """Where the issuer announces that a status list changed."""
-    return f"{issuer}{_STATUS}events"
+    return f"{issuer}{status_list.EVENTS}"
 
 
 def is_status_list(uri: str, *, issuer: str) -> bool:
     """Whether the URI is that of one of the issuer's own status lists: no other path, host or query."""
-    home = issuer + _STATUS
+    home = f"{issuer}{status_list.PATH}/"
     return uri.startswith(home) and _LIST_NAME.fullmatch(uri, len(home)) is not None
 
 

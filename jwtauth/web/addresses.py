@@ -1,6 +1,7 @@
 """Whose address a request comes from (SECURITY B-10, H-12): of the last one that is no trusted proxy."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -27,17 +28,34 @@ class Addresses:
         """
         if self._is_hidden:
             return ""
+        return _subscriber(self.source(scope))
+
+    def source(self, scope: HTTPScope) -> str:
+        """The very address that a request comes from, of the last one that is no trusted proxy; or empty."""
         client = scope.get("client")
         address = client[0] if client else ""
-        if self._proxies:
-            sent = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-            address = self._behind_proxies(address, ",".join(sent))
-        return _subscriber(address)
+        if not self._proxies:
+            return _one_spelling(address)
+        sent = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        return self._behind_proxies(address, ",".join(sent))
+
+    def is_from_proxy(self, scope: HTTPScope) -> bool:
+        """Whether a trusted proxy hands the request on."""
+        client = scope.get("client")
+        return bool(self._proxies) and client is not None and is_within(_one_spelling(client[0]), self._proxies)
+
+    def of_peer(self, address: str) -> str:
+        """Whose connections are counted together, by the address that one comes from.
+
+        Empty, and then nothing is counted, where it is a proxy: a trusted one, or one that must be there.
+        """
+        is_proxy = self._is_hidden or is_within(_one_spelling(address), self._proxies)
+        return "" if is_proxy else _subscriber(address)
 
     def _behind_proxies(self, address: str, forwarded: str) -> str:
         address = _one_spelling(address)
         entries = [_one_spelling(entry.strip()) for entry in forwarded.split(",") if entry.strip()]
-        while entries and _is_within(address, self._proxies):
+        while entries and is_within(address, self._proxies):
             address = entries.pop()
         return address
 
@@ -61,7 +79,8 @@ def _subscriber(address: str) -> str:
         return found
 
 
-def _is_within(address: str, networks: list[IPv4Network | IPv6Network]) -> bool:
+def is_within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Whether an address is in one of these networks; what is none is not."""
     try:
         found = ip_address(address)
     except ValueError:

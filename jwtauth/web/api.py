@@ -1,61 +1,36 @@
 """Machines' endpoints over HTTP: which path, method and dialect leads to which story, and the one frame around all."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from time import perf_counter
 from typing import Final
 
 from litestar.types import HTTPScope, Receive, Send
-from msgspec import Struct
 from msgspec.structs import replace
 
 from jwtauth.dialects.dialect import STANDARD_NAME, Caller, Dialect, Endpoint, Text, Where
 from jwtauth.dialects.spoken import Spoken
-from jwtauth.endpoints import metadata
 from jwtauth.endpoints.request import Request
-from jwtauth.errors import InvalidClient, InvalidRequest, OAuthError, SwitchedOff, WrongMethod
+from jwtauth.errors import (
+    ConfigurationError,
+    Failed,
+    InvalidClient,
+    InvalidRequest,
+    OAuthError,
+    Overloaded,
+    SwitchedOff,
+    WrongMethod,
+)
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.observe.events import Event
+from jwtauth.observe.arrival import Arrival
+from jwtauth.observe.events import refusal
 from jwtauth.observe.log import LOGGER
 from jwtauth.protocol import client_auth, legacy, parameters
 from jwtauth.protocol.records import Client
-from jwtauth.web import asgi, cors, errors
-from jwtauth.web.addresses import Addresses
-from jwtauth.web.asgi import NO_STORE, BadHttp, Handler, Headers
+from jwtauth.web import arrivals, asgi, cors, errors
+from jwtauth.web.arrivals import Arrivals
+from jwtauth.web.asgi import NO_STORE, BadHttp, Headers
 from jwtauth.web.errors import ErrorAnswer
-
-Document = Callable[[Issuer], bytes]
-
-
-class Publication(Struct, frozen=True, kw_only=True):
-    """One document that anybody may read and keep for a while."""
-
-    path: str
-    document: Document
-    summary: str
-    is_constant: bool = True
-    """Whether it depends on settings only; then it is made once."""
-    content_type: bytes = b"application/json"
-
-
-PUBLICATIONS: Final = (
-    Publication(
-        path="/.well-known/jwks.json",
-        document=metadata.jwks,
-        is_constant=False,
-        content_type=b"application/jwk-set+json",
-        summary="The public keys (RFC 7517)",
-    ),
-    Publication(
-        path="/.well-known/oauth-authorization-server",
-        document=metadata.authorization_server,
-        summary="Discovery (RFC 8414)",
-    ),
-    Publication(
-        path="/.well-known/openid-configuration",
-        document=metadata.openid_configuration,
-        is_constant=False,
-        summary="Discovery (OpenID Connect Discovery 1.0)",
-    ),
-)
 
 NEVER_IN_QUERY: Final = frozenset(
     {
@@ -76,13 +51,16 @@ NEVER_IN_QUERY: Final = frozenset(
 
 
 _NOT_READ: Final = Request()
+_OPERATOR: Final = "the service cannot do this until its operator mends something; its log says what"
 _NO_DOORS: Final[tuple[str, ...]] = ()
 
 
 class Path:
     """One path that machines call, as every dialect that has it says it."""
 
-    def __init__(self, issuer: Issuer, spoken: Spoken, path: str, dialects: Mapping[str, Dialect]) -> None:
+    def __init__(
+        self, issuer: Issuer, spoken: Spoken, noting: Arrivals, path: str, dialects: Mapping[str, Dialect]
+    ) -> None:
         self._issuer = issuer
         self._spoken = spoken
         self._by_dialect = {
@@ -96,10 +74,11 @@ class Path:
         """Whether every realm has it."""
         self._first = self._standard or next(iter(self._by_dialect.values()))
         self._is_translated = len(self._by_dialect) > 1 or not self.is_standard
-        self._addresses = Addresses(issuer.settings)
+        self._noting = noting
         is_held = self._first.caller is Caller.TOKEN_HOLDER
         self._client_of = spoken.holder_of if is_held else spoken.client_of
         self._legacy = [] if self.is_standard else legacy_headers(None)
+        self._counted = issuer.metrics.endpoint(path)
         self._max_body, self._body_timeout = issuer.settings.max_body, issuer.settings.body_timeout
 
     def is_there(self) -> bool:
@@ -107,21 +86,28 @@ class Path:
         return self.is_standard or not self._spoken.names().isdisjoint(self._by_dialect)
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """Read, tell the story, write; every refusal becomes its registered answer."""
+        """Answer, and count the answer by its status and its time."""
+        began = perf_counter()
+        status = await self._answer(scope, receive, send, self._noting.note(scope))
+        self._counted.note(status, perf_counter() - began)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, arrival: Arrival) -> int:
+        """Read, tell the story, write; every refusal becomes its registered answer, whose status is returned."""
         endpoint, request, client, doors = self._first, _NOT_READ, None, _NO_DOORS
-        before, always = NO_STORE, NO_STORE + self._legacy
+        before: Headers = [*NO_STORE, (arrivals.HEADER, arrival.request_id.encode())]
+        always = before + self._legacy
         try:
             is_translated = self._is_translated and self._spoken.is_any()
             methods = self._methods() if is_translated else endpoint.methods
             if endpoint.is_cross_origin:
-                before = NO_STORE + await cors.headers(self._issuer, scope)
+                before = before + await cors.headers(self._issuer, scope)
                 always = before + self._legacy
                 if scope["method"] == "OPTIONS":
                     await asgi.write(send, 204, always + cors.preflight(endpoint.methods), b"")
-                    return
+                    return 204
             if scope["method"] not in methods:
                 raise WrongMethod(endpoint.methods)
-            request = await self._read(scope, receive)
+            request = await self._read(scope, receive, arrival.address)
             if is_translated or request.query or "grant_type" in request.parameters:
                 client, endpoint, request = await self._heard(request, scope["method"], is_translated=is_translated)
                 doors = self._doors(endpoint, request, client)
@@ -129,27 +115,32 @@ class Path:
                 always = before + legacy_headers(client)
             told = await endpoint.story(self._issuer, request)
         except OAuthError as error:
-            await self._refuse(send, error, endpoint, request, always)
+            return await self._refuse(send, error, endpoint, request, always)
         except BadHttp as problem:
             answer = ErrorAnswer("invalid_request", str(problem))
             await asgi.write_json(send, problem.status, always + problem.headers, answer)
+            return problem.status
+        except ConfigurationError as problem:  # such as a key file that is gone
+            LOGGER.error("%s: %s", endpoint.path, problem)
+            return await self._refuse(send, Overloaded(_OPERATOR, retry_after_in=5), endpoint, request, always)
         except Exception:
             LOGGER.exception("%s failed", endpoint.path)
             answer = ErrorAnswer("server_error", "the server failed; nothing more is known to you, its log says more")
             await asgi.write_json(send, 500, always, answer)
-        else:
-            if client is not None and (self.is_standard or client.realm.dialect in self._by_dialect):
-                for door in doors:
-                    self._issuer.legacy_use.count(client, door)
-            await _write(send, always, told)
+            return 500
+        if client is not None and (self.is_standard or client.realm.dialect in self._by_dialect):
+            for door in doors:
+                self._issuer.legacy_use.count(client, door)
+        await _write(send, always, told)
+        return 200
 
-    def _read(self, scope: HTTPScope, receive: Receive) -> Awaitable[Request]:
+    def _read(self, scope: HTTPScope, receive: Receive, address: str) -> Awaitable[Request]:
         return asgi.read(
             scope,
             receive,
             max_body=self._max_body,
             body_timeout=self._body_timeout,
-            address=self._addresses.of(scope),
+            address=address,
             is_raw=self._first.parameters is Where.RAW,
         )
 
@@ -207,25 +198,35 @@ class Path:
         if self._first.caller is Caller.TOKEN_HOLDER:
             return self._first  # the story says whether the token may be used here
         name = "nobody" if client is None else client.client_id
-        raise InvalidClient(client_auth.REFUSED, by_basic=True, reason=f"client {name} is of no realm with this path")
+        why = Failed("client_id", "a client of a realm with this path", f"client {name}")
+        raise InvalidClient(client_auth.REFUSED, by_basic=True, why=why)
+
+    async def _claimed(self, request: Request) -> str | None:
+        """The client that a refused request names, if it is registered: what stands there else may be a secret that was
+        put in the wrong place, and must not be written down (SECURITY S-09)."""
+        with suppress(OAuthError):  # who that is cannot be told, and the refusal stays what it is
+            client = await self._spoken.client_of(request)
+            return None if client is None else client.client_id
+        return None
 
     async def _refuse(
         self, send: Send, error: OAuthError, endpoint: Endpoint, request: Request, always: Headers
-    ) -> None:
+    ) -> int:
+        """Tell of a refusal and write it; the status may be another one in the words of a dialect."""
         status = errors.status_of(error)
-        reason = error.reason if isinstance(error, InvalidClient) and error.reason else str(error)
-        told = f"{endpoint.path} {error.code}: {reason}"
-        self._issuer.tell(Event(name="request.refused", at=self._issuer.now(), reason=told))
+        at, claimed = self._issuer.now(), await self._claimed(request)
+        self._issuer.tell(refusal("request.refused", error, at=at, endpoint=endpoint.path, client_id=claimed))
         headers = always + errors.headers_of(error)
         if endpoint.refuses is None:
             await asgi.write_json(send, status, headers, errors.answer(error))
-            return
-        refusal = endpoint.refuses(error, status, request)
-        if refusal.challenge is not None or refusal.status not in (401, 403):
+            return status
+        told = endpoint.refuses(error, status, request)
+        if told.challenge is not None or told.status not in (401, 403):
             headers = [header for header in headers if header[0] != b"www-authenticate"]
-        if refusal.challenge is not None:
-            headers.append((b"www-authenticate", refusal.challenge.encode("ascii", "replace")))
-        await asgi.write_json(send, refusal.status, headers, refusal.body)
+        if told.challenge is not None:
+            headers.append((b"www-authenticate", told.challenge.encode("ascii", "replace")))
+        await asgi.write_json(send, told.status, headers, told.body)
+        return told.status
 
 
 def legacy_headers(client: Client | None) -> Headers:
@@ -233,32 +234,6 @@ def legacy_headers(client: Client | None) -> Headers:
     deprecation = (b"deprecation", b"@%d" % legacy.DEPRECATED_AT)
     sunset_at = client.realm.sunset_at if client is not None else None
     return [deprecation] if sunset_at is None else [deprecation, (b"sunset", asgi.http_date(sunset_at))]
-
-
-def publication_handler(issuer: Issuer, publication: Publication) -> Handler:
-    """The ASGI callable of a document: bytes that were made before the request came."""
-    constant = publication.document(issuer) if publication.is_constant else None
-    headers: Headers = [
-        (b"content-type", publication.content_type),
-        (b"cache-control", b"public, max-age=%d" % issuer.settings.jwks_max_age),
-        (b"access-control-allow-origin", b"*"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-
-    async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            answer = ErrorAnswer("invalid_request", "method: expected GET")
-            await asgi.write_json(send, 405, [*NO_STORE, (b"allow", b"GET, HEAD")], answer)
-            return
-        try:
-            document = publication.document(issuer) if constant is None else constant
-        except OAuthError as error:
-            status = errors.status_of(error)
-            await asgi.write_json(send, status, NO_STORE + errors.headers_of(error), errors.answer(error))
-            return
-        await asgi.write(send, 200, headers, document)
-
-    return handle
 
 
 def _with_query(endpoint: Endpoint, request: Request) -> Request:

@@ -4,7 +4,9 @@ Machines' paths are few, exact and hot: a dictionary finds them, and no layer st
 story (docs/decisions/0001-machines-beside-litestar.md has the figures).
 """
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Iterable, Mapping
+from types import ModuleType
 from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
@@ -13,55 +15,119 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from jwtauth.dialects.dialect import Dialect
 from jwtauth.dialects.registry import DIALECTS
 from jwtauth.dialects.spoken import Spoken
-from jwtauth.errors import OAuthError
+from jwtauth.errors import ConfigurationError, OAuthError
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.web import api, hosts, people, status
+from jwtauth.observe import arrival
+from jwtauth.observe.metrics import CONNECTIONS, OTHER, Endpoint
+from jwtauth.observe.worker_files import WorkerFiles
+from jwtauth.web import api, arrivals, asgi, hosts, metrics, people, publications, status
+from jwtauth.web.arrivals import Arrivals
 from jwtauth.web.asgi import Handler
+from jwtauth.web.metrics import Measured
 
 
-def create(issuer: Issuer, dialects: Mapping[str, Dialect] = DIALECTS) -> ASGIApp:
-    """The application of one issuer. It closes the issuer when the server shuts down."""
+def create(issuer: Issuer, dialects: Mapping[str, Dialect] = DIALECTS, *, files: WorkerFiles | None = None) -> ASGIApp:
+    """The application of one issuer. It closes the issuer when the server shuts down.
+
+    Args:
+        issuer: the service.
+        dialects: what realms may speak.
+        files: where the workers of the service tell each other their numbers; None where there is one alone.
+    """
     spoken = Spoken(issuer, dialects)
-    litestar = people.create(issuer, spoken, dialects)
-    machines = _machines(issuer, spoken, dialects, elsewhere=litestar)
+    noting = Arrivals(issuer)
+    numbers = metrics.Page(issuer, files)
+    litestar = people.create(issuer, spoken, dialects, more=[numbers.run])
+    base = urlsplit(issuer.settings.issuer).path
     aliases = _aliases(issuer, dialects)
-    lists = f"{urlsplit(issuer.settings.issuer).path}{status.PATH}"
+    counted = {route.path: issuer.metrics.endpoint(_name(route.path, base)) for route in litestar.routes}
+    unknown = issuer.metrics.endpoint(OTHER)
+
+    async def pages(scope: HTTPScope, receive: Receive, send: Send) -> None:
+        if scope["path"] in aliases:
+            scope = {**scope, "path": aliases[scope["path"]]}
+        send = arrivals.named(send, noting.note(scope))
+        await litestar(scope, receive, Measured(send, counted.get(scope["path"], unknown)))
+
+    machines = _machines(issuer, spoken, dialects, noting, elsewhere=pages)
+    machines[metrics.PATH] = numbers.handler(elsewhere=pages)
+    lists = base + status.PATH
     status_lists = status.handler(issuer, lists)
     known_hosts = hosts.known(issuer.settings)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP:
-            if not hosts.is_known(scope, known_hosts):
-                await hosts.refuse(send)
-                return
-            handler = machines.get(scope["path"])
-            if handler is None and (scope["path"] + "/").startswith(f"{lists}/"):
-                handler = status_lists
-            if handler is not None:
-                await handler(scope, receive, send)
-                return
-            if scope["path"] in aliases:
-                scope = {**scope, "path": aliases[scope["path"]]}
-        await litestar(scope, receive, send)
+        arrival.begin(None)  # a request that came right behind another has inherited that one's
+        if scope["type"] != ScopeType.HTTP:
+            _watch_connections(issuer, scope)
+            await litestar(scope, receive, send)
+        elif not hosts.is_known(scope, known_hosts):
+            await hosts.refuse(Measured(send, unknown))
+        elif status.is_below(scope["path"], lists):
+            await status_lists(scope, receive, send)
+        else:
+            await machines.get(scope["path"], pages)(scope, receive, send)
 
-    return app
+    return _traced(app, issuer, base, (*machines, *counted)) if issuer.settings.tracing else app
+
+
+def _traced(app: ASGIApp, issuer: Issuer, base: str, paths: Iterable[str]) -> ASGIApp:
+    """The application with a span around each request, named by its path as the metrics name it."""
+    names = {path: _name(path, base) for path in paths}
+
+    def route_of(path: str) -> str | None:
+        below = path.removeprefix(base)
+        return status.name_of(below) if status.is_below(below) else names.get(path)
+
+    traced: ASGIApp = tracing().traced(app, issuer, route_of)
+    return traced
+
+
+def tracing() -> ModuleType:
+    """The module that makes a span of each request, imported where the setting `tracing` is on.
+
+    Raises:
+        ConfigurationError: the packages that it needs are not installed.
+    """
+    try:
+        return importlib.import_module("jwtauth.web.tracing")
+    except ImportError:
+        raise ConfigurationError("setting tracing: needs more packages; run: pip install 'jwtauth[otel]'") from None
+
+
+def _name(path: str, base: str) -> str:
+    """A path as it is called where the issuer has none of its own."""
+    return path.removeprefix(base).removesuffix(base) or "/"
+
+
+def _watch_connections(issuer: Issuer, scope: Scope) -> None:
+    """Ask the server how many connections it holds; it says so in its state once it holds one."""
+    state = scope.get("state", {})
+    issuer.metrics.watch(CONNECTIONS, lambda: len(state.get(asgi.CONNECTIONS, ())))
 
 
 def _machines(
-    issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect], *, elsewhere: ASGIApp
+    issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect], noting: Arrivals, *, elsewhere: Handler
 ) -> dict[str, Handler]:
     """Handlers by exact path. An issuer with a path has its endpoints below it (RFC 8414 section 3.1)."""
     base = urlsplit(issuer.settings.issuer).path
     paths = {endpoint.path for dialect in dialects.values() for endpoint in dialect.endpoints}
-    handlers = {base + path: _handler(api.Path(issuer, spoken, path, dialects), elsewhere) for path in paths}
-    for publication in api.PUBLICATIONS:
-        handler = api.publication_handler(issuer, publication)
+    handlers = {base + path: _handler(api.Path(issuer, spoken, noting, path, dialects), elsewhere) for path in paths}
+    for publication in publications.PUBLICATIONS:
+        counted = issuer.metrics.endpoint(publication.path)
+        handler = _measured(publications.handler(issuer, publication), counted)
         handlers[base + publication.path] = handler
         handlers[publication.path + base] = handler
     return handlers
 
 
-def _handler(path: api.Path, elsewhere: ASGIApp) -> Handler:
+def _measured(handler: Handler, counted: Endpoint) -> Handler:
+    async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
+        await handler(scope, receive, Measured(send, counted))
+
+    return handle
+
+
+def _handler(path: api.Path, elsewhere: Handler) -> Handler:
     """A path that is always there, or one that is there while some realm speaks a dialect that has it."""
     if path.is_standard:
         return path.handle

@@ -26,6 +26,9 @@ WHOLE: Final = "jwtauth.whole"
 ENDLESS: Final = "jwtauth.endless"
 """The extension by which an answer says that it goes on until its reader leaves, and so must not hold up a stop."""
 
+CONNECTIONS: Final = "jwtauth.connections"
+"""The member of the server's state (ASGI's `state`) that says how many connections are open: it has a length."""
+
 Headers = list[tuple[bytes, bytes]]
 Handler = Callable[[HTTPScope, Receive, Send], Awaitable[None]]
 
@@ -128,7 +131,7 @@ async def write_json(send: Send, status: int, headers: Sequence[tuple[bytes, byt
 
 
 async def _read_body(receive: Receive, length: bytes, *, is_whole: bool, max_body: int, body_timeout: int) -> bytes:
-    if not length.lstrip(b"-").isdigit() or int(length) > max_body:
+    if len(length) > _LENGTH_DIGITS or not length.removeprefix(b"-").isdigit() or int(length) > max_body:
         raise BadHttp(413, f"body: at most {max_body} bytes are read", _CLOSE)
     if is_whole:
         return await _collect(receive, max_body=max_body)
@@ -195,5 +198,6 @@ def pairs_of(text: str) -> list[tuple[str, str]]:
 
 
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_LENGTH_DIGITS: Final = 18
 _CLOSE: Final[Headers] = [(b"connection", b"close")]
 _ENCODER: Final = msgspec.json.Encoder()

@@ -31,7 +31,7 @@ async def headers(issuer: Issuer, scope: HTTPScope) -> Headers:
         return [_VARY]
     return [
         (b"access-control-allow-origin", origin),
-        (b"access-control-expose-headers", b"www-authenticate, retry-after"),
+        (b"access-control-expose-headers", b"www-authenticate, retry-after, x-request-id"),
         _VARY,
     ]
 

@@ -1,27 +1,37 @@
 """The OpenAPI document: what Litestar knows of the pages, and the machines' endpoints as the dialects declare them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from litestar import Litestar
 
 from jwtauth.dialects.dialect import STANDARD_NAME, Caller, Dialect, Endpoint, Where
-from jwtauth.web.api import PUBLICATIONS, Publication
 from jwtauth.web.errors import ErrorAnswer
+from jwtauth.web.publications import PUBLICATIONS, Publication
 
 _REFERENCE = "#/components/schemas/{name}"
 _ERROR = {"$ref": _REFERENCE.format(name=ErrorAnswer.__name__)}
+_OTHER_WORDS = {
+    "type": "object",
+    "description": "a refusal in the words of an older system",
+    "properties": {"error": {"type": "string"}},
+    "required": ["error"],
+}
 _REFUSALS = {
     "400": "refused",
     "401": "authentication failed",
+    "403": "the token is not good for this",
     "405": "wrong method",
     "408": "the body did not arrive in time",
+    "410": "switched off for the client's realm",
     "413": "the body is too long",
     "415": "the body is no form",
+    "421": "the service has another name; see the setting allowed_hosts",
     "429": "too many wrong secrets; see Retry-After",
     "503": "overloaded, nothing was written; see Retry-After",
 }
+_REFUSALS_OF_DOCUMENTS = ("405", "421", "503")
 _SECURITY: dict[Caller, list[dict[str, list[str]]]] = {
     Caller.CLIENT: [{"client": []}, {}],
     Caller.CONFIDENTIAL_CLIENT: [{"client": []}],
@@ -47,9 +57,9 @@ class Documents:
 
 
 def _document(app: Litestar, dialects: Mapping[str, Dialect]) -> bytes:
-    endpoints = list({endpoint.path: endpoint for endpoint in _endpoints(dialects)}.values())
+    paths = _by_path(dialects)
     described: dict[str, Any] = app.openapi_schema.to_schema()
-    types = [given for endpoint in endpoints for given in endpoint.gives]
+    types = list(dict.fromkeys(given for spoken in paths.values() for endpoint in spoken for given in endpoint.gives))
     schemas, components = msgspec.json.schema_components([*types, ErrorAnswer], ref_template=_REFERENCE)
     by_type = dict(zip(types, schemas, strict=False))
     described.setdefault("components", {}).setdefault("schemas", {}).update(components)
@@ -58,33 +68,53 @@ def _document(app: Litestar, dialects: Mapping[str, Dialect]) -> bytes:
         "client": {"type": "http", "scheme": "basic", "description": "client_id and client_secret"},
         "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     }
-    for endpoint in endpoints:
-        answers = [by_type[given] for given in endpoint.gives]
-        for method in endpoint.methods:
-            schema = {"anyOf": answers} if answers else None
-            operation = _operation(endpoint, method, schema, is_legacy=endpoint.path not in standard)
-            described["paths"].setdefault(endpoint.path, {})[method.lower()] = operation
+    for path, spoken in paths.items():
+        answer = _answer(spoken, by_type)
+        for method in spoken[0].methods:
+            operation = _operation(spoken[0], method, answer, _refusal(spoken), is_legacy=path not in standard)
+            described["paths"].setdefault(path, {})[method.lower()] = operation
     for publication in PUBLICATIONS:
         described["paths"][publication.path] = {"get": _publication(publication)}
     return msgspec.json.encode(described)
 
 
-def _endpoints(dialects: Mapping[str, Dialect]) -> Iterable[Endpoint]:
-    """Every path once; where the standard has it, as the standard says it."""
-    for name, dialect in dialects.items():
-        if name != STANDARD_NAME:
-            yield from dialect.endpoints
-    yield from dialects[STANDARD_NAME].endpoints
+def _by_path(dialects: Mapping[str, Dialect]) -> dict[str, list[Endpoint]]:
+    """Every path, as each dialect has it; first as the standard does, where it has it."""
+    found: dict[str, list[Endpoint]] = {}
+    for dialect in sorted(dialects.values(), key=lambda dialect: dialect.name != STANDARD_NAME):
+        for endpoint in dialect.endpoints:
+            found.setdefault(endpoint.path, []).append(endpoint)
+    return found
 
 
-def _operation(endpoint: Endpoint, method: str, answer: dict[str, Any] | None, *, is_legacy: bool) -> dict[str, Any]:
+def _answer(spoken: Sequence[Endpoint], schemas: Mapping[type, dict[str, Any]]) -> dict[str, Any] | None:
+    """What a path answers in any dialect; None where the body is empty, or nobody says what is in it.
+
+    Some older systems say a refusal with the status of success.
+    """
+    answers = [schemas[given] for given in dict.fromkeys(given for endpoint in spoken for given in endpoint.gives)]
+    if not answers:
+        return None
+    are_many = any(not endpoint.gives for endpoint in spoken)
+    return {"anyOf": [*answers, *([{"type": "object"}] if are_many else []), *_refusal(spoken)["anyOf"][1:]]}
+
+
+def _refusal(spoken: Sequence[Endpoint]) -> dict[str, Any]:
+    """How a path refuses in any dialect."""
+    has_other_words = any(endpoint.refuses is not None for endpoint in spoken)
+    return {"anyOf": [_ERROR, *([_OTHER_WORDS] if has_other_words else [])]}
+
+
+def _operation(
+    endpoint: Endpoint, method: str, answer: dict[str, Any] | None, refusal: dict[str, Any], *, is_legacy: bool
+) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
         "operationId": _operation_id(endpoint, method),
         "tags": ["machines"],
         "responses": {
             "200": _response("granted", answer),
-            **{status: _response(text, _ERROR) for status, text in _REFUSALS.items()},
+            **{status: _response(text, refusal) for status, text in _REFUSALS.items()},
         },
         "security": _SECURITY[endpoint.caller],
     }
@@ -121,7 +151,10 @@ def _publication(publication: Publication) -> dict[str, Any]:
         "summary": publication.summary,
         "operationId": publication.path.rsplit("/", 1)[-1].replace(".", "-"),
         "tags": ["documents"],
-        "responses": {"200": {"description": "the document", "content": content}},
+        "responses": {
+            "200": {"description": "the document", "content": content},
+            **{status: _response(_REFUSALS[status], _ERROR) for status in _REFUSALS_OF_DOCUMENTS},
+        },
     }
 
 

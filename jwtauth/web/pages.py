@@ -17,6 +17,7 @@ from jwtauth.endpoints.outcomes import Carry, ErrorPage, Fault, FormPostPage, Go
 from jwtauth.endpoints.visit import Visit
 from jwtauth.errors import OAuthError, Overloaded
 from jwtauth.issuer.issuer import Issuer
+from jwtauth.observe import arrival
 from jwtauth.observe.log import LOGGER
 from jwtauth.protocol import legacy, redirect_uris
 from jwtauth.protocol.authorization import ResponseMode
@@ -108,6 +109,7 @@ class Pages:
             accept_language=request.headers.get("accept-language"),
             now=self._issuer.now(),
             templates=dialect.templates if dialect is not None else {},
+            request_id=_reference(),
         )
         headers = {
             **self._headers,
@@ -237,6 +239,12 @@ class Pages:
         followed alike by all of them (SECURITY R-10, B-01)."""
         headers = {**self._headers, **more, "Location": url}
         return Response(b"", status_code=status, headers=headers, media_type="text/html", cookies=cookies)
+
+
+def _reference() -> str:
+    """What an error page tells people to quote: the request's id (`jwtauth explain`)."""
+    noted = arrival.current()
+    return "" if noted is None else noted.request_id
 
 
 def _as_text(headers: Headers) -> Mapping[str, str]:

@@ -1,8 +1,9 @@
 """Everything that is not a machines' endpoint, as one Litestar application: pages, static files, OpenAPI, health."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,13 +20,17 @@ from jwtauth.dialects.dialect import Dialect
 from jwtauth.dialects.spoken import Spoken
 from jwtauth.endpoints import tell_logouts
 from jwtauth.endpoints.outcomes import ErrorPage, Fault
-from jwtauth.errors import ConfigurationError, OAuthError, Overloaded
+from jwtauth.errors import Overloaded
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.log import LOGGER
-from jwtauth.web import pages
+from jwtauth.web import health, pages
+from jwtauth.web.health import Draining, Readiness
 from jwtauth.web.openapi import Documents
 from jwtauth.web.pages import Pages
 from jwtauth.web.render import FrontPage
+
+Chore = Callable[[], Coroutine[Any, Any, None]]
+"""Goes on until it is cancelled, and then finishes what it has begun."""
 
 STATIC: Final = {"style.css": "text/css", "mark.svg": "image/svg+xml", "submit.js": "text/javascript"}
 """The files that pages refer to, with their types."""
@@ -35,9 +40,18 @@ _NOTHING_ALLOWED: Final = {"Content-Security-Policy": "default-src 'none'; frame
 _FAULTS: Final = {404: Fault.NOT_FOUND, 405: Fault.WRONG_METHOD}
 
 
-def create(issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect]) -> Litestar:
-    """The application; it tells clients of logouts while it runs, and closes the issuer at the end."""
+def create(issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect], *, more: Sequence[Chore] = ()) -> Litestar:
+    """The application; it tells clients of logouts while it runs, and closes the issuer at the end.
+
+    Args:
+        issuer: the service.
+        spoken: what its realms speak.
+        dialects: what they might.
+        more: what else goes on until it stops.
+    """
     people = Pages(issuer, spoken, dialects)
+    readiness = Readiness(issuer)
+    chores: list[Chore] = [partial(tell_logouts.run, issuer), partial(issuer.legacy_use.run, issuer.now), *more]
     base = urlsplit(issuer.settings.issuer).path
 
     @get(base or "/", media_type=MediaType.HTML, include_in_schema=False)
@@ -51,29 +65,19 @@ def create(issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect]) -> L
         except Overloaded as problem:
             raise ServiceUnavailableException(detail=str(problem)) from None
 
-    @get("/healthz", media_type=MediaType.TEXT, summary="Whether the process answers")
-    async def healthz() -> str:
-        return "ok"
-
-    @get("/readyz", media_type=MediaType.TEXT, summary="Whether tokens can be issued now")
-    async def readyz() -> Response[str]:
-        try:
-            now = issuer.begin()
-            issuer.keyring.signing_key(issuer.settings.access_token_algorithm, now=now)
-        except (ConfigurationError, OAuthError) as problem:
-            return Response(f"not ready: {type(problem).__name__}", status_code=503)
-        return Response("ready")
-
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        chores = [asyncio.create_task(tell_logouts.run(issuer)), asyncio.create_task(issuer.legacy_use.run(issuer.now))]
+        draining = Draining(readiness, drain_in=issuer.settings.drain_in)
+        tasks = [asyncio.create_task(chore()) for chore in chores]
+        draining.begin()
         try:
             yield
         finally:
-            for chore in chores:
-                chore.cancel()
+            draining.end()
+            for task in tasks:
+                task.cancel()
                 with suppress(asyncio.CancelledError):
-                    await chore
+                    await task
             await issuer.outside.close()
             issuer.close()
 
@@ -91,7 +95,7 @@ def create(issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect]) -> L
 
     headers = {**pages.HEADERS, **_NOTHING_ALLOWED}
     app = Litestar(
-        [front, openapi_document, healthz, readyz, *people.handlers(), *_static_files(base)],
+        [front, openapi_document, *health.handlers(readiness), *people.handlers(), *_static_files(base)],
         openapi_config=OpenAPIConfig(
             title="jwtauth", version=version("jwtauth"), path="/schema", render_plugins=[JsonRenderPlugin()]
         ),

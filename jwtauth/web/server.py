@@ -1,5 +1,6 @@
 """Running the application: one process, or a supervisor with several workers (uvicorn)."""
 
+import asyncio
 import gc
 import os
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,14 +12,18 @@ from typing import Any, Final
 
 import uvicorn
 from litestar.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
 
 from jwtauth import settings
 from jwtauth.errors import ConfigurationError
 from jwtauth.issuer import assembly
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.observe import log
-from jwtauth.settings import FOLDER_VARIABLE, Source
-from jwtauth.web import app
+from jwtauth.observe import log, worker_files
+from jwtauth.observe.worker_files import WorkerFiles
+from jwtauth.settings import FOLDER_VARIABLE, METRICS_VARIABLE, Source
+from jwtauth.web import app, connections
+from jwtauth.web.addresses import Addresses
+from jwtauth.web.connections import Connections
 from jwtauth.web.http import Http
 
 GRACE_IN: Final = 30
@@ -29,6 +34,10 @@ KEEP_ALIVE_IN: Final = 75
 
 BACKLOG: Final = 2_048
 """Connections that the system holds until a worker takes them."""
+
+ACCEPTED: Final = 16
+"""Connections that a worker takes in one turn of its event loop, each by a listening socket of its own: libuv takes one
+for each. Turns become long under load, and newcomers would wait behind everybody who came before them."""
 
 GC_THRESHOLD: Final = 20_000
 """New objects between two looks for garbage cycles; requests make hardly any, reference counts free the rest."""
@@ -51,10 +60,23 @@ def run(source: Source, *, warnings: Sequence[str] = ()) -> None:
         return
     log.configure(source.settings.log_format)
     assembly.open_issuer(source).close()
+    if source.settings.tracing:
+        app.tracing()
     _greet(source, warnings)
     os.environ[FOLDER_VARIABLE] = str(source.folder)
     os.environ.update(settings.to_environment(source.settings))
-    uvicorn.run("jwtauth.web.server:worker", factory=True, workers=source.settings.workers, **_options(source))
+    with worker_files.folder() as shared:
+        os.environ[METRICS_VARIABLE] = str(shared)
+        _supervise(source)
+
+
+def _supervise(source: Source) -> None:
+    """Run the workers until told to stop, all of them listening on the same sockets."""
+    config = uvicorn.Config(
+        "jwtauth.web.server:worker", factory=True, workers=source.settings.workers, **_options(source)
+    )
+    listening = config.bind_socket()
+    Multiprocess(config, sockets=[listening, *(listening.dup() for _ in range(ACCEPTED - 1))]).run()
 
 
 def run_here(source: Source, announce: Announce | None = None) -> None:
@@ -82,20 +104,33 @@ def worker() -> ASGIApp:
     """The application of one worker process, as uvicorn asks for it."""
     source = settings.load(Path(os.environ[FOLDER_VARIABLE]))
     log.configure(source.settings.log_format)
-    application = app.create(assembly.open_issuer(source))
+    files = WorkerFiles(Path(os.environ[METRICS_VARIABLE]))
+    application = app.create(assembly.open_issuer(source), files=files)
     _settle()
     return application
 
 
 class _Server(uvicorn.Server):
-    """Says when requests are answered."""
+    """Listens several times over, and says when requests are answered."""
 
     announce: Callable[[], Awaitable[None]] | None = None
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.started:
+            await self._listen_more()
         if self.started and self.announce is not None:
             await self.announce()
+
+    async def _listen_more(self) -> None:
+        """Take more connections in a turn, from the same queues."""
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        protocol = partial(make, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        listening = [each.fileno() for server in self.servers for each in server.sockets]
+        for number in listening * (ACCEPTED - 1):
+            again = socket(fileno=os.dup(number))
+            server = await asyncio.get_running_loop().create_server(protocol, sock=again, backlog=BACKLOG)
+            self.servers.append(server)
 
 
 def _greet(source: Source, warnings: Sequence[str]) -> None:
@@ -112,12 +147,30 @@ def _settle() -> None:
     gc.set_threshold(GC_THRESHOLD)
 
 
+def _connections(source: Source) -> Connections:
+    """The bounds of connections in each worker, as far as the system has file descriptors for them."""
+    wanted = source.settings.max_connections
+    most = connections.room(wanted)
+    if most < wanted:
+        log.LOGGER.warning(
+            "a worker holds at most %d connections instead of %d: the system lets a process open no more files; raise"
+            " its limit (ulimit -n, LimitNOFILE=) or lower the setting max_connections",
+            most,
+            wanted,
+        )
+    return Connections(
+        most=most,
+        most_of_one=source.settings.max_connections_per_address,
+        counted_as=Addresses(source.settings).of_peer,
+    )
+
+
 def _options(source: Source) -> dict[str, Any]:
     return {
         "host": source.settings.host,
         "port": source.settings.port,
         "loop": "uvloop",
-        "http": Http,
+        "http": partial(Http, connections=_connections(source)),
         "ws": "none",
         "lifespan": "on",
         "backlog": BACKLOG,

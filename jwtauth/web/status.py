@@ -15,12 +15,18 @@ from litestar.types import HTTPScope, Receive, Send
 from jwtauth.endpoints import status_lists
 from jwtauth.errors import Overloaded
 from jwtauth.issuer.issuer import Issuer
+from jwtauth.observe.metrics import LISTENERS
+from jwtauth.protocol import status_list
 from jwtauth.web import asgi, cors
 from jwtauth.web.asgi import NO_STORE, Handler, Headers
 from jwtauth.web.errors import ErrorAnswer
+from jwtauth.web.metrics import Measured
 
-PATH: Final = "/oauth/status"
+PATH: Final = status_list.PATH
 """The list of lists; the lists and the news stand below it."""
+
+EACH: Final = f"{PATH}/{{n}}"
+NAMES: Final = (PATH, status_list.EVENTS, EACH)
 
 MAX_LISTENERS: Final = 256
 """Verifiers that may listen to one worker; one more is answered 503 and polls."""
@@ -51,6 +57,16 @@ _AT_ONCE: Final = (b"cache-control", b"max-age=0")
 """A copy may be kept and must be asked about each time: the ETag makes that cheap."""
 
 
+def is_below(path: str, home: str = PATH) -> bool:
+    """Whether it is the path of the list of lists, or one below it."""
+    return f"{path}/".startswith(f"{home}/")
+
+
+def name_of(path: str) -> str:
+    """What a path at or below PATH is called: the names of lists are numbers without end."""
+    return path if path in NAMES else EACH
+
+
 def handler(issuer: Issuer, path: str) -> Handler:
     """The ASGI callable of everything below PATH.
 
@@ -59,8 +75,11 @@ def handler(issuer: Issuer, path: str) -> Handler:
         path: PATH below the issuer's own path.
     """
     listeners: set[object] = set()
+    issuer.metrics.watch(LISTENERS, lambda: len(listeners))
+    counted = {name: issuer.metrics.endpoint(name) for name in NAMES}
 
     async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
+        send = Measured(send, counted[name_of(scope["path"].removeprefix(path.removesuffix(PATH)))])
         try:
             if scope["method"] == "OPTIONS":
                 await asgi.write(send, 204, [*_REFUSED, *_PREFLIGHT], b"")

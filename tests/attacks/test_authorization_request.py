@@ -1,7 +1,7 @@
 """Authorization requests that somebody else wrote (SECURITY Z; RFC 6749 section 4.1.2.1, RFC 9207, OIDC Core 3.1.2)."""
 
 import json
-import socket
+from base64 import urlsafe_b64decode
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -10,14 +10,18 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.attacks.forging import EVIL, INJECTIONS, credentials, hidden, send, tried, unsigned
+from tests.attacks.forging import EVIL, INJECTIONS, cookie, credentials, hidden, plant, send, tried, unsigned
 from tests.attacks.pages import active, assert_stays, leads, skeleton, text
 from tests.attacks.redirects import assert_told, carried
+from tests.support import leaks
+from tests.support.canary import Canary
 from tests.support.person import CALLBACK, Person, answer, find_form, has_field, request
 from tests.web.people import GOODBYE, RESOURCE, Service
 from tests.web.site import claims_of
 
-MARKUP: Final = "'\"></title></pre><script/src=//evil.example>a</script><img/src=x/onerror=a>{{7*7}}${7*7}<!--"
+MARKUP: Final = leaks.may_be_written(
+    "'\"></title></pre><script/src=//evil.example>a</script><img/src=x/onerror=a>{{7*7}}${7*7}<!--"
+)
 """Breaks out of text, attributes, titles and templates."""
 
 
@@ -36,6 +40,13 @@ class TestTheClient:
     def test_z_12_without_the_grant_is_refused_before_anybody_signs_in(self, service: Service) -> None:
         with service.browser() as nobody:
             assert_told(service, nobody.authorize("machine"), "unauthorized_client")
+
+    def test_k_03_by_an_address_is_looked_up_nowhere(self, ada: Person) -> None:
+        """A client_id is a name; a document of its own at that address is never fetched."""
+        with Canary() as canary:
+            for client_id in (f"{canary.url}/client.json", f"https://{canary.host}/client.json"):
+                assert_stays(ada.authorize(client_id, redirect_uri=f"{canary.url}/callback"))
+            assert not canary.was_asked()
 
     def test_without_the_implicit_grant_hears_so_before_anybody_signs_in(self, service: Service) -> None:
         with service.browser() as nobody:
@@ -203,25 +214,20 @@ class TestRequestObjects:  # OpenID Connect Core 1.0 section 6, RFC 9101
             assert_told(service, found, "request_not_supported")
 
     def test_z_06_are_fetched_from_nowhere(self, service: Service, ada: Person) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as canary:
-            host = f"127.0.0.1:{canary.getsockname()[1]}"
+        with Canary() as canary:
             for uri in (
-                f"http://{host}/object",
-                f"https://{host}/object",
-                f"http://{host}@evil.example/",
-                f"gopher://{host}/",
+                f"{canary.url}/object",
+                f"https://{canary.host}/object",
+                f"{canary.url}@evil.example/",
+                f"gopher://{canary.host}/",
                 "file:///etc/passwd",
                 "urn:ietf:params:oauth:request_uri:planted",
                 "http://169.254.169.254/latest/meta-data/",
             ):
                 assert_told(service, ada.authorize(request_uri=uri), "request_uri_not_supported")
-            told = ada.authorize(
-                registration=json.dumps({"jwks_uri": f"http://{host}/", "logo_uri": f"http://{host}/"})
-            )
+            told = ada.authorize(registration=json.dumps({"jwks_uri": canary.url, "logo_uri": canary.url}))
             assert_told(service, told, "registration_not_supported")
-            canary.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                canary.accept()
+            assert not canary.was_asked()
 
     def test_z_06_are_not_announced(self, service: Service) -> None:
         found = service.http.get("/.well-known/openid-configuration").json()
@@ -425,13 +431,32 @@ class TestMarkup:  # reflected cross-site scripting
         assert "{{7777*7777}}" in text(page)
 
 
-class TestTheTransaction:  # SECURITY Z-14
+class TestTheTransaction:
     def test_z_14_is_sealed(self, service: Service) -> None:
         """Neither its page, its address nor a cookie shows what is in it."""
         with service.browser() as person:
             page = person.authorize(nonce="a-nonce-to-be-kept", state="a-state-to-be-kept", login_hint="")
             for kept in ("a-nonce-to-be-kept", "a-state-to-be-kept", request()["code_challenge"]):
                 assert str(kept) not in page.text + str(page.url) + str(person.http.cookies)
+
+    def test_z_14_is_told_by_no_cookie_and_continued_by_no_changed_one(self, service: Service) -> None:
+        """Cookies are random names, however they are decoded; under another one nothing goes on."""
+        with service.browser() as person:
+            page = person.sign_in(person.authorize("web2", prompt="consent", nonce="a-nonce-to-be-kept"))
+            cookies = {kind: cookie(person, kind) for kind in ("browser", "session")}
+            for value in cookies.values():
+                assert len(value) >= 22
+                decoded = urlsafe_b64decode(value + "=" * (-len(value) % 4))
+                for known in (b"ada", b"web2", b"a-nonce-to-be-kept", b"openid", b"{", b'"'):
+                    assert known not in value.encode()
+                    assert len(known) < 3 or known not in decoded
+            for kind, value in cookies.items():
+                for changed in (swapped(value[0]) + value[1:], value[:-1], value + "A", value[::-1]):
+                    plant(person, kind, changed)
+                    with service.writing_nothing():
+                        assert "code=" not in tried(person, page, {"decision": "allow"}).headers.get("location", "")
+                    plant(person, kind, value)
+            assert "code" in answer(person.allow(page))
 
     def test_z_14_changed_anywhere_is_refused(self, service: Service) -> None:
         with service.browser() as person:

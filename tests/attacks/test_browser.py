@@ -279,6 +279,19 @@ class TestGuessing:
             service.let_wait_pass("user dora")
             assert "code" in answer(tried(person, page, credentials("dora")))
 
+    def test_b_11_keeps_nobody_out_of_a_browser_that_is_known(self, service: Service) -> None:
+        """Else anybody could lock anybody out by guessing; the stranger waits, right password or not."""
+        service.home.user("gerda")
+        with service.browser() as known, service.browser() as stranger:
+            known.sign_in(known.open("/login"), "gerda")
+            known.submit(known.open("/oauth/logout"), ("decision", "sign_out"))
+            full = "INSERT OR REPLACE INTO attempts VALUES (?, 9, strftime('%s', 'now') + 1)"
+            service.execute(full, bucket("user gerda"))
+            assert_stays(tried(stranger, stranger.authorize("own"), credentials("gerda")), 429)
+            assert "code" in answer(tried(known, known.authorize("own"), credentials("gerda")))
+            plant(stranger, "device", "gAAAA-made-up")
+            assert_stays(tried(stranger, stranger.authorize("own"), credentials("gerda")), 429)
+
     def test_b_10_with_rotating_addresses_waits_all_the_same(self, service: Service) -> None:
         """Nobody said that there is a proxy: what a stranger writes there is not believed (H-12)."""
         full = "INSERT OR REPLACE INTO attempts VALUES (?, 110, strftime('%s', 'now') + 1)"
@@ -333,7 +346,7 @@ class TestConsent:
         silent = answer(ada.authorize("native", redirect_uri=redirect_uri, prompt="none"), to=redirect_uri)
         assert silent["error"] in ("consent_required", "interaction_required")
 
-    def test_b_12_names_where_the_answer_goes(self, ada: Person) -> None:
+    def test_b_12_k_04_names_where_the_answer_goes(self, ada: Person) -> None:
         assert "127.0.0.1:7777" in text(ada.authorize("native", redirect_uri=LOOPBACK))
         assert "com.example.app" in text(ada.authorize("native", redirect_uri=PRIVATE))
         assert "app.example" in text(ada.authorize("web2", prompt="consent"))

@@ -7,11 +7,13 @@ from typing import Final
 import httpx
 import pytest
 
+from tests.attacks.costs import processor_time
 from tests.attacks.forging import credentials, send
 from tests.attacks.pages import assert_stays
-from tests.support.person import Person, request
+from tests.support.home import SECRET
+from tests.support.person import Person, answer, request
 from tests.web.people import PRIVATE, Service, running
-from tests.web.site import bucket
+from tests.web.site import bucket, claims_of
 
 PAGES: Final = ("/", "/login", "/consent", "/account", "/oauth/authorize", "/oauth/logout", "/nope")
 ISSUER: Final = "https://id.example/tenant"
@@ -108,8 +110,10 @@ class TestPages:
 
     @pytest.mark.parametrize("header", ["x-original-url", "x-rewrite-url", "x-forwarded-prefix", "x-forwarded-uri"])
     def test_h_11_are_found_by_the_path_alone(self, ada: Person, header: str) -> None:
-        assert "Signed in as" not in ada.http.get("/nope", headers={header: "/account"}).text
-        assert ada.http.get("/nope", headers={header: "/account"}).status_code == 404
+        assert "Ada Lovelace" in ada.open("/account").text
+        found = ada.http.get("/nope", headers={header: "/account"})
+        assert found.status_code == 404
+        assert "Ada Lovelace" not in found.text
 
     @pytest.mark.parametrize(
         "path",
@@ -137,7 +141,7 @@ class TestPages:
             assert b"frame-ancestors 'none'" in told
 
 
-class TestFraming:  # SECURITY H-13
+class TestFraming:  # RFC 9112 sections 6 and 11.2
     @pytest.mark.parametrize(
         "framing",
         [
@@ -164,7 +168,7 @@ class TestFraming:  # SECURITY H-13
         assert told.count(b"HTTP/1.1 ") == 1, "what was smuggled in has been answered"
 
 
-class TestTheIssuer:  # SECURITY H-01
+class TestTheIssuer:
     POISON: Final = (
         {"host": "evil.example"},
         {"host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "http"},
@@ -218,6 +222,65 @@ class TestTheIssuer:  # SECURITY H-01
         for name, value in found.items():
             if name.endswith(("_endpoint", "_uri")):
                 assert service.http.get(value.removeprefix(service.server.url)).status_code not in (404, 500), name
+
+
+class TestAnswers:
+    def test_h_14_are_nobody_else_s(self, service: Service, ada: Person) -> None:
+        """The same address asked again by another person, with another token or without: nothing is answered twice."""
+        with service.browser() as bob, service.browser() as nobody:
+            bob.sign_in(bob.open("/login"), "bob")
+            people = [ada, bob, nobody, ada]
+            accounts = [person.http.get("/account") for person in people]
+            assert [page.status_code for page in accounts] == [200, 200, 303, 200]
+            assert ["Ada Lovelace" in page.text for page in accounts] == [True, False, False, True]
+            asked = dict(request("own", prompt="none"))
+            told = [answer(person.http.get("/oauth/authorize", params=asked)) for person in people]
+            assert ["code" in one for one in told] == [True, True, False, True]
+            assert len({one["code"] for one in told if "code" in one}) == 3
+            tokens = [service.tokens(person, "own")["access_token"] for person in (ada, bob)]
+        for path in ("/oauth/userinfo", "/oauth/tokeninfo"):
+            for token, subject in (*zip(tokens, ("u.ada", "u.bob"), strict=True), ("x", None), (tokens[0], "u.ada")):
+                found = service.http.get(path, headers={"authorization": f"Bearer {token}"}).json()
+                assert found.get("sub") == subject
+        form = {"grant_type": "client_credentials"}
+        given = [service.granted(form, auth=("machine", SECRET))["access_token"] for _ in range(3)]
+        assert len({*given}) == 3
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/oauth/register",
+            "/register",
+            "/connect/register",
+            "/oauth/clients/web",
+            "/oauth/device_authorization",
+            "/oauth/bc-authorize",
+        ],
+    )
+    def test_k_01_k_02_c_17_are_given_to_nobody_who_would_register(self, service: Service, path: str) -> None:
+        client = {"redirect_uris": ["https://evil.example/"], "jwks_uri": "http://127.0.0.1/", "scope": "openid admin"}
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            assert service.http.request(method, path, json=client).status_code == 404
+
+    def test_d_07_of_a_document_are_made_once(self, service: Service) -> None:
+        """ES256 is never the same twice: a list that was signed for each request would differ each time."""
+        claims = claims_of(
+            service.granted({"grant_type": "client_credentials"}, auth=("machine", SECRET))["access_token"]
+        )
+        uri = claims["status"]["status_list"]["uri"]
+        assert len({service.http.get(uri).content for _ in range(40)}) <= 2
+
+    @pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/.well-known/openid-configuration", "/openapi.json"])
+    def test_d_07_of_a_document_cost_what_plain_text_does(self, service: Service, path: str) -> None:
+        """In processor time of the server, in turn: what is made for each request would cost many times more."""
+        used = {path: 0.0, "/healthz": 0.0}
+        for _ in range(5):
+            for target in used:
+                before = processor_time(service)
+                for _ in range(8):
+                    row(service, target, times=25)
+                used[target] += processor_time(service) - before
+        assert used[path] < used["/healthz"] * 4, used
 
 
 class TestBehindAProxy:
@@ -307,3 +370,12 @@ def received(connection: socket.socket) -> bytes:
         if not chunk:
             return told
         told += chunk
+
+
+def row(service: Service, path: str, *, times: int) -> None:
+    """The same request in a row on one connection, the answers read to their end."""
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{service.server.port}\r\n"
+    requests = f"{head}\r\n" * (times - 1) + f"{head}Connection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.server.port), timeout=20) as connection:
+        connection.sendall(requests.encode())
+        assert received(connection).count(b"HTTP/1.1 200") == times

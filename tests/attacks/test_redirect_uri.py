@@ -6,7 +6,9 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from jwtauth.cli.commands import root
 from tests.attacks.forging import EVIL, credentials, send, unsigned
 from tests.attacks.pages import assert_stays
 from tests.support.person import CALLBACK, Person, answer, request
@@ -71,6 +73,41 @@ LOOK_ALIKES = {
     "wildcard": "https://app.example/*",
     "another client's": "https://app.example/other",
 }
+
+
+class TestRegistration:  # RFC 9700 section 2.1, RFC 8252 sections 7 and 8
+    @pytest.mark.parametrize(
+        "redirect_uri",
+        [
+            "https://*.example/callback",
+            "https://app.example/*",
+            "https://app.example/callback#",
+            "https://app.example/callback#a",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "http://app.example/callback",
+            "http://127.0.0.1.evil.example/callback",
+            "https://ada@app.example/callback",
+            "https://app.example/../callback",
+            "https://app.example\\@evil.example/",
+            "https://\u0430pp.example/callback",
+            "https:app.example/callback",
+            "//app.example/callback",
+            "/callback",
+        ],
+    )
+    @pytest.mark.parametrize("kind", [(), ("--public", "--native")], ids=["web", "native"])
+    def test_r_01_of_what_is_ambiguous_or_unsafe_is_refused(
+        self, service: Service, ada: Person, kind: tuple[str, ...], redirect_uri: str
+    ) -> None:
+        """There is one way to register, the command line; and what it refused is nobody's address afterwards."""
+        arguments = ["--folder", str(service.home.path), "client", "create", "registered"]
+        done = CliRunner().invoke(root, [*arguments, *kind, "--redirect-uri", redirect_uri])
+        assert done.exit_code == 1, done.output
+        assert "redirect_uri" in done.stderr
+        assert_stays(ada.authorize("registered", redirect_uri=redirect_uri))
 
 
 class TestTheRedirectUri:  # RFC 9700 section 2.1, OpenID Connect Core 1.0 section 3.1.2.1
@@ -255,7 +292,7 @@ class TestTheWayBack:  # SECURITY R-09, R-10
             assert (account.status_code, account.url.path) == (200, "/account")
             assert_stays(person.open("/account", {name: target}), 200)
 
-    def test_r_10_is_always_303(self, service: Service) -> None:
+    def test_r_10_b_01_is_always_303(self, service: Service) -> None:
         """307 and 308 would send the password on to the application, 302 may (RFC 9700 section 4.12)."""
         with service.browser() as person:
             redirects = [person.http.post("/oauth/authorize", data=request(prompt="consent"))]

@@ -1,5 +1,6 @@
 """What must hold across workers: a code is redeemed once, guesses are counted together (SECURITY P-11, B-10, S-13)."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from tests.web.people import Service, running
 from tests.web.site import assert_refused, basic, bucket
 
 THREADS: Final = 50
+CHAINS: Final = 6
+"""Grants of one person that are refreshed without pause."""
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,12 @@ def at_once(attempt: Callable[[int], httpx.Response], threads: int = THREADS) ->
 def redeemed(service: Service, code: str, *, verifier: str | None = None) -> httpx.Response:
     form = redemption(code, **({} if verifier is None else {"code_verifier": verifier}))
     headers = {"authorization": basic("web", SECRET)}
+    return plain.post(f"{service.server.url}/oauth/token", data=form, headers=headers, timeout=20)
+
+
+def renewed(service: Service, token: str) -> httpx.Response:
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    headers = {"authorization": basic("own", SECRET)}
     return plain.post(f"{service.server.url}/oauth/token", data=form, headers=headers, timeout=20)
 
 
@@ -77,6 +86,34 @@ class TestATransaction:
         answers = at_once(allow)
         assert {response.status_code for response in answers} == {303}
         assert len({answer(response)["code"] for response in answers}) == 1
+
+
+class TestRefreshing:
+    def test_f_12_in_a_race_with_the_end_wins_nothing_that_lasts(self, service: Service) -> None:
+        """While many refresh, the person is disabled: whatever was won on the way is dead, and stays so."""
+        hedy = service.home.user("hedy")
+        with service.browser() as person:
+            person.sign_in(person.open("/login"), "hedy")
+            chains = [[service.tokens(person, "own", scope="openid offline_access")] for _ in range(CHAINS)]
+
+        def go_on(number: int) -> httpx.Response:
+            if number == CHAINS:
+                service.home.ask(lambda store: store.administration.disable_user(hedy, now=int(time.time())))
+            chain, response = chains[number % CHAINS], httpx.Response(200)
+            for _ in range(1_000):
+                response = renewed(service, chain[-1]["refresh_token"])
+                if response.status_code != 200:
+                    break
+                chain.append(response.json())
+            return response
+
+        for response in at_once(go_on, threads=CHAINS + 1):
+            assert_refused(response, 400, "invalid_grant")
+        assert sum(len(chain) for chain in chains) > CHAINS, "nobody has refreshed before the end"
+        service.home.ask(lambda store: store.administration.enable_user(hedy, now=int(time.time())))
+        for chain in chains:
+            assert_refused(renewed(service, chain[-1]["refresh_token"]), 400, "invalid_grant")
+            assert not [one for one in chain[-3:] if service.is_active(one["access_token"], auth=("own", SECRET))]
 
 
 class TestASession:

@@ -1,5 +1,6 @@
 """Tokens shown to the wrong endpoint, and ID tokens in the wrong hands (SECURITY I-10 to I-13, J, H-02; RFC 6750)."""
 
+import json
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any, Final
@@ -7,7 +8,9 @@ from typing import Any, Final
 import httpx
 import jwt
 import pytest
+from click.testing import CliRunner
 
+from jwtauth.cli.commands import root
 from tests.attacks.forging import INJECTIONS, unsigned
 from tests.support.home import SECRET
 from tests.support.person import Person, answer
@@ -63,9 +66,25 @@ class TestUserinfo:  # OpenID Connect Core 1.0 section 5.3, RFC 6750 sections 2 
         assert response.headers["www-authenticate"].startswith("Bearer")
 
     def test_i_10_with_what_is_no_access_token_is_refused(self, service: Service, tokens: dict[str, Any]) -> None:
-        """J-01: an ID token, a refresh token, a code, or an access token under no signature."""
+        """An ID token, a refresh token, or an access token under no signature."""
         for token in (tokens["id_token"], tokens["refresh_token"], unsigned(tokens["access_token"])):
             assert_challenged(asked(service, f"Bearer {token}"), 401, "invalid_token")
+
+    def test_j_01_j_02_j_03_with_another_token_of_ours_is_refused_wherever_one_is_taken(
+        self, service: Service, ada: Person, tokens: dict[str, Any]
+    ) -> None:
+        """What is signed or made by us for something else: for the client, for a refresh, for one exchange."""
+        others = [tokens["id_token"], tokens["refresh_token"], ada.grant()["code"], tokens["id_token"] + "="]
+        status = claims_of(tokens["access_token"])["status"]["status_list"]["uri"]
+        others.append(service.http.get(status, headers={"accept": "application/statuslist+jwt"}).text)
+        assert len(others[-1].split(".")) == 3, "a status list is a JWT of ours as well"
+        for token in others:
+            assert_challenged(asked(service, f"Bearer {token}"), 401, "invalid_token")
+            shown = service.http.get("/oauth/tokeninfo", headers={"authorization": f"Bearer {token}"})
+            assert shown.status_code == 401
+            for path, status_code in (("/oauth/introspect", 200), ("/oauth/check_token", 400)):
+                told = service.post(path, {"token": token}, auth=("web", SECRET))
+                assert (told.status_code, told.json().get("active", False)) == (status_code, False)
 
     def test_i_11_in_the_query_is_refused(self, service: Service, tokens: dict[str, Any]) -> None:
         """Where every log on the way would keep it (RFC 9700 section 4.3.2)."""
@@ -119,7 +138,7 @@ class TestUserinfo:  # OpenID Connect Core 1.0 section 5.3, RFC 6750 sections 2 
         assert not {"email", "email_verified", "phone_number", "address", "password_hash", "uid"} & {*told}
 
 
-class TestOtherOrigins:  # SECURITY H-02
+class TestOtherOrigins:
     @pytest.mark.parametrize("path", ["/oauth/userinfo", "/oauth/token", "/oauth/revoke"])
     @pytest.mark.parametrize(
         "origin",
@@ -168,6 +187,53 @@ class TestOtherOrigins:  # SECURITY H-02
 
 
 class TestIdTokens:  # OpenID Connect Core 1.0 sections 2 and 3.1.3.6
+    def test_j_04_each_kind_of_token_says_what_it_is(self, service: Service, tokens: dict[str, Any]) -> None:
+        """RFC 8725 section 3.11: no two kinds share a type, and each names one algorithm and a published key."""
+        status = claims_of(tokens["access_token"])["status"]["status_list"]["uri"]
+        found = [tokens["access_token"], tokens["id_token"], service.http.get(status).text]
+        headers = [jwt.get_unverified_header(token) for token in found]
+        assert [header["typ"] for header in headers] == ["at+jwt", "JWT", "statuslist+jwt"]
+        published = {key["kid"]: key["alg"] for key in service.http.get("/.well-known/jwks.json").json()["keys"]}
+        for header in headers:
+            assert published[header["kid"]] == header["alg"]
+            assert header["alg"] in ("ES256", "RS256")
+            assert not {"jwk", "jku", "x5c", "x5u", "crit", "zip"} & {*header}
+
+    def test_j_05_an_access_token_says_for_whom_how_long_and_no_more(self, tokens: dict[str, Any]) -> None:
+        claims = claims_of(tokens["access_token"])
+        required = {"iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "status"}
+        assert required <= {*claims}
+        assert {*claims} - required <= {"authorities", "username", "uid", "userinfo_claims"}
+        assert 0 < claims["exp"] - claims["iat"] <= 86_400
+        assert len(claims["jti"]) >= 16
+
+    def test_j_06_the_published_keys_are_public(self, service: Service) -> None:
+        """Neither a member of a private key nor a key that could be taken for a secret, in any document."""
+        public = {"kty", "crv", "x", "y", "n", "e", "use", "alg", "kid"}
+        keys = service.http.get("/.well-known/jwks.json").json()["keys"]
+        assert {key["kty"] for key in keys} == {"EC", "RSA"}
+        assert not [key for key in keys if {*key} - public]
+        private = [line for path in service.home.source.keys.iterdir() for line in private_lines(path.read_text())]
+        assert len(private) > 20
+        for path in ("/.well-known/jwks.json", "/.well-known/openid-configuration", "/openapi.json", "/", "/login"):
+            text = service.http.get(path).text
+            assert [line for line in private if line in text] == []
+
+    def test_j_13_no_client_and_no_person_are_called_alike(self, service: Service) -> None:
+        """A person may be named like a client; the subject stays another."""
+        folder = ["--folder", str(service.home.path)]
+        arguments = ["user", "create", "machine", "--realm", "default", "--password-stdin"]
+        assert CliRunner().invoke(root, [*folder, *arguments], input="a long password of it\n").exit_code == 0
+        with service.browser() as person:
+            person.sign_in(person.open("/login"), "machine", "a long password of it")
+            subject = claims_of(service.tokens(person, "own")["access_token"])["sub"]
+        assert subject.startswith("u.")
+        machine = service.granted(MACHINE, auth=("machine", SECRET))["access_token"]
+        assert claims_of(machine)["sub"] == "machine"
+        refused = CliRunner().invoke(root, [*folder, "client", "create", subject])
+        assert refused.exit_code == 1
+        assert "must not begin with" in refused.stderr
+
     def test_j_16_are_for_the_client_alone_and_bound_to_its_request(
         self, service: Service, tokens: dict[str, Any]
     ) -> None:
@@ -212,3 +278,10 @@ def verified(service: Service, token: str) -> dict[str, Any]:
     algorithms = service.http.get("/.well-known/openid-configuration").json()["id_token_signing_alg_values_supported"]
     found: dict[str, Any] = jwt.decode(token, keys[header["kid"]].key, algorithms=algorithms, audience="web")
     return found
+
+
+def private_lines(text: str) -> list[str]:
+    """What stands in a file of the keys folder and must stand nowhere else."""
+    file = json.loads(text)
+    pem = [line for line in file.get("private_key", "").splitlines() if not line.startswith("-")]
+    return pem + [one["secret"].rstrip("=") for one in file.get("secrets", [])]

@@ -1,6 +1,9 @@
 """`jwtauth doctor`, and the same findings where `jwtauth serve` starts."""
 
 import json
+import os
+import re
+import resource
 import shlex
 import sqlite3
 import time
@@ -13,10 +16,11 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from jwtauth.cli import findings
+from jwtauth.cli.findings import finding, installation, registrations
 from jwtauth.cli.running import with_store
 from jwtauth.errors import ConfigurationError
 from jwtauth.settings import FILE_NAME, Source, load
+from jwtauth.web import connections
 
 Examine = Callable[[], list[tuple[str, str]]]
 
@@ -36,9 +40,9 @@ def examine(run: Callable[..., Result]) -> Examine:
 
 def start(source: Source) -> list[str]:
     """What `jwtauth serve` warns of where it starts."""
-    warnings = findings.require_startable(findings.of_settings(source))
-    found = with_store(source, partial(findings.of_store, source, now=int(time.time())))
-    return [*warnings, *findings.require_startable(found)]
+    warnings = finding.require_startable(installation.of_settings(source))
+    found = with_store(source, partial(registrations.of_store, source, now=int(time.time())))
+    return [*warnings, *finding.require_startable(found)]
 
 
 def set_up(folder: Path, **settings: str) -> Source:
@@ -197,7 +201,7 @@ class TestWhatServeRefuses:
         self, service: Callable[..., Result], source: Source, examine: Examine
     ) -> None:
         path = source.keys / "server.secret"
-        path.write_bytes(path.read_bytes().replace(b'"secret": "', b'"secret": "AAAA'))
+        path.write_bytes(re.sub(rb'("secret": ")....', rb"\1AAAA", path.read_bytes()))
         self.expect(source, examine, "server.secret: number 1 is missing or not the one")
 
 
@@ -254,6 +258,47 @@ class TestWhatServeWarnsOf:
     ) -> None:
         source.database.chmod(0o640)
         self.expect(source, examine, f"run: chmod 600 {source.database}")
+
+    def test_a_keys_folder_that_others_can_look_into(
+        self, service: Callable[..., Result], source: Source, examine: Examine
+    ) -> None:
+        source.keys.chmod(0o755)
+        self.expect(source, examine, f"run: chmod 700 {source.keys}")
+
+    @pytest.mark.parametrize("name", ["", FILE_NAME])
+    def test_settings_that_everybody_can_change(
+        self, service: Callable[..., Result], source: Source, folder: Path, examine: Examine, name: str
+    ) -> None:
+        path = folder / name
+        path.chmod(path.stat().st_mode | 0o002)
+        self.expect(source, examine, f"run: chmod o-w {path}")
+
+
+class TestTheMachine:
+    """What only `jwtauth doctor` looks at."""
+
+    def test_grants_open_files_for_all_connections(
+        self, service: Callable[..., Result], folder: Path, examine: Examine
+    ) -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        set_up(folder, max_connections=str(most - installation.OTHER_FILES))
+        assert examine() == []
+        (folder / FILE_NAME).write_text(f"max_connections = {most - installation.OTHER_FILES + 1}\n")
+        ((severity, text),) = examine()
+        assert severity == "warning"
+        assert f"run: ulimit -Hn {most + 1} (in a systemd unit: LimitNOFILE={most + 1})" in text
+
+    def test_is_asked_for_as_many_files_as_a_worker_wants(self) -> None:
+        assert installation.OTHER_FILES == connections.RESERVED + connections.TURNED_AWAY
+
+    def test_has_a_clock_that_was_not_set_back(
+        self, service: Callable[..., Result], source: Source, examine: Examine
+    ) -> None:
+        later = time.time() + 3600
+        os.utime(source.database, (later, later))
+        ((severity, text),) = examine()
+        assert severity == "warning"
+        assert "s from now: this clock was set back, or that of its disk is ahead" in text
 
 
 CARD = "urn:example:card"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from jwtauth.cli import findings
+from jwtauth.cli.findings import finding, registrations
 from jwtauth.cli.running import with_store
 from jwtauth.errors import ConfigurationError
 from jwtauth.keyring import rotation, secrets
@@ -125,8 +125,8 @@ class TestKeys:
 
 def warnings(source: Source) -> list[str]:
     """What `jwtauth serve` warns of where it starts."""
-    found = with_store(source, partial(findings.of_store, source, now=int(time.time())))
-    return findings.require_startable(found)
+    found = with_store(source, partial(registrations.of_store, source, now=int(time.time())))
+    return finding.require_startable(found)
 
 
 class TestServe:

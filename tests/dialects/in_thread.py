@@ -15,7 +15,7 @@ from jwtauth.web import app
 from tests.support.home import Home
 from tests.support.live import free_port
 
-PATIENCE_IN: Final = 20.0
+PATIENCE_IN: Final = 60.0
 """For so many seconds a server may take to start or to stop."""
 
 

@@ -27,7 +27,7 @@ POSTING: Final = "strict-posting"
 STRICT: Final = ("strict", SECRET)
 FORM: Final = "application/x-www-form-urlencoded"
 
-WRITTEN_WITHIN: Final = 15.0
+WRITTEN_WITHIN: Final = 60.0
 """Seconds within which what was counted must be in the database."""
 
 

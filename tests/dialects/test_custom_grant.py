@@ -68,7 +68,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     home = Home(path)
     populate(home)
     environment = {"PYTHONPATH": f"{modules}:{Path(__file__).parents[2]}", "BADGE_KEY": KEY}
-    with LiveServer(path, environment=environment) as server:
+    with LiveServer(path, environment=environment, is_forked=False) as server:  # PYTHONPATH is read at the start
         yield server
 
 

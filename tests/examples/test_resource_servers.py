@@ -13,7 +13,7 @@ from tests.support.home import SECRET
 from tests.web.site import Site
 
 TTL: Final = 1
-WITHIN: Final = 20.0
+WITHIN: Final = 60.0
 METADATA: Final = "/.well-known/oauth-protected-resource"
 
 NO_SCOPE: Final = "the token lacks a scope that this request needs"

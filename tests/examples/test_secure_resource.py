@@ -12,7 +12,7 @@ from tests.support import plain
 from tests.support.live import LiveServer
 
 APP: Final = ("SkyVaultapp", "secret")
-WITHIN: Final = 30.0
+WITHIN: Final = 60.0
 """A verifier sees a revocation within `status_list_ttl`, which is 15 s unless set, and a poll."""
 
 

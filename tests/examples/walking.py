@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from tests.examples import programs
+from tests.support import forking
 from tests.support.live import LiveServer, free_port
 
 PORT: Final = "8001"
@@ -53,8 +52,7 @@ def register(folder: Path, port: int) -> str:
     """Run the command of the example, with this port instead of its own; returns the secret that it prints."""
     text = (programs.EXAMPLES / "aioauth_walk.py").read_text(encoding="utf-8")
     (command,) = re.findall(r"^ +jwtauth (client create .+)$", text, re.MULTILINE)
-    arguments = shlex.split(command.replace(PORT, str(port)))
-    whole = [sys.executable, "-m", "jwtauth", *arguments]
-    done = subprocess.run(whole, cwd=folder, capture_output=True, text=True, check=True, timeout=30)
+    done = forking.run(*shlex.split(command.replace(PORT, str(port))), folder=folder)
+    done.check_returncode()
     (secret,) = re.findall(r"^client_secret +(\S+)$", done.stdout, re.MULTILINE)
     return str(secret)

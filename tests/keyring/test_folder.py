@@ -233,6 +233,35 @@ class TestMissing:
             folder.read_secrets()
 
 
+class TestSecrets:
+    """What a hand or half a restore may leave: a short secret can be guessed, a number has two bytes in tokens."""
+
+    @pytest.mark.parametrize(
+        "numbered",
+        [[(1, b"")], [(1, b"s" * 31)], [(1, b"s" * 33)], [(0, b"s" * 32)], [(-1, b"s" * 32)], [(65_536, b"s" * 32)]],
+        ids=["empty", "short", "long", "number 0", "number -1", "number 65536"],
+    )
+    def test_are_refused_unless_they_can_have_been_made_here(
+        self, folder: KeyFolder, numbered: list[tuple[int, bytes]]
+    ) -> None:
+        stored = [StoredSecret(number=number, created_at=NOW, secret=secret) for number, secret in numbered]
+        folder.write_secrets(SecretFile(secrets=tuple(stored)))
+        with pytest.raises(ConfigurationError, match=r"server\.secret is damaged; restore"):
+            folder.read_secrets()
+
+    def test_are_refused_where_two_have_one_number(self, folder: KeyFolder) -> None:
+        """Which of them would prove a token?"""
+        other = StoredSecret(number=1, created_at=NOW, secret=b"t" * 32)
+        folder.write_secrets(SecretFile(secrets=(*SECRETS.secrets, other)))
+        with pytest.raises(ConfigurationError, match="has a number twice; restore"):
+            folder.read_secrets()
+
+    def test_may_have_the_highest_number_that_there_is(self, folder: KeyFolder) -> None:
+        highest = SecretFile(secrets=(StoredSecret(number=65_535, created_at=NOW, secret=b"s" * 32),))
+        folder.write_secrets(highest)
+        assert folder.read_secrets() == highest
+
+
 class TestStamp:
     def test_stays_while_nothing_changes(self, folder: KeyFolder) -> None:
         before = folder.stamp()

@@ -48,10 +48,8 @@ def redeemed(verdict: Redeem | EndGrant) -> Redeem:
 
 
 def start(*, client: Client = PLAYER, now: int = NOW, consent: Any = None, **request: Any) -> NewGrant:
-    asked = records.authorization_request(**request)
     return authorization_code.start(
-        records.transaction(request=asked),
-        asked,
+        records.authorization_request(**request),
         client,
         records.standing(user=records.user(epoch=6)),
         consent=consent,

@@ -307,6 +307,7 @@ class TestAnswer:  # RFC 6749 sections 4.1.2 and 4.2.2, SECURITY R-08
             ("https://client.example/cb?", "https://client.example/cb?code=a%2Bb&state=x"),
             ("https://client.example/cb?a=%20b", "https://client.example/cb?a=%20b&code=a%2Bb&state=x"),
             ("https://client.example/cb?a=b&", "https://client.example/cb?a=b&code=a%2Bb&state=x"),
+            ("https://client.example/cb?a=b?", "https://client.example/cb?a=b?&code=a%2Bb&state=x"),
             ("https://client.example/cb?code=mine", "https://client.example/cb?code=mine&code=a%2Bb&state=x"),
             ("com.example.app:/cb", "com.example.app:/cb?code=a%2Bb&state=x"),
         ],

@@ -44,9 +44,13 @@ class TestWait:
         assert patience.forget_in == quiet
         assert wait_in(10**6, patience, last_at=NOW, now=NOW + quiet) == 0
 
-    @pytest.mark.parametrize("back", [1, 3_600, 10**9])
+    @pytest.mark.parametrize("back", [1, 60])
     def test_is_never_longer_because_the_clock_was_set_back(self, back: int) -> None:
         assert wait_in(7, last_at=NOW, now=NOW - back) == 4
+
+    @pytest.mark.parametrize("back", [61, 3_600, 10**9])
+    def test_does_not_last_until_a_clock_that_was_set_back_far_is_there_again(self, back: int) -> None:
+        assert wait_in(7, last_at=NOW, now=NOW - back) == 0
 
     @BOTH
     @given(st.integers(0, 10**9), st.integers(0, 2**40), st.integers(0, 2**40))

@@ -30,6 +30,7 @@ from tests.store.conformance import (
     positions,
     revocations,
     sessions,
+    watching,
 )
 from tests.store.conformance.cast import (
     KEPT_IN,
@@ -126,6 +127,15 @@ class TestRevocations(OnSqlite, revocations.RevocationsConformance):
 
 class TestAttempts(OnSqlite, attempts.AttemptsConformance):
     pass
+
+
+class TestWatching(OnSqlite, watching.WatchingConformance):
+    def test_a_proof_is_a_write_to_the_disk(self, store: SqliteStore, path: Path, ask: Ask) -> None:
+        """Not one that SQLite leaves out, as nothing would change by it."""
+        log = path.with_name(f"{path.name}-wal")
+        before = log.stat().st_size
+        ask(store.prove_writable(now=NOW))
+        assert log.stat().st_size > before
 
 
 class TestLegacyUses(OnSqlite, legacy_uses.LegacyUsesConformance):

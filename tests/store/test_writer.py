@@ -30,7 +30,8 @@ class Bench:
         self.connection = connection
         self.commits: list[str] = []
         connection.set_trace_callback(lambda text: self.commits.append(text) if text == "COMMIT" else None)
-        self.writer = Writer(connection)
+        self.told: list[tuple[int, str | None]] = []
+        self.writer = Writer(connection, on_commit=lambda writes, _, problem: self.told.append((writes, problem)))
 
     def notes(self) -> list[int]:
         """What everybody sees."""
@@ -133,6 +134,7 @@ class TestAGroup:
 
         asyncio.run(work())
         assert len(bench.commits) == 2
+        assert bench.told == [(1, None), (100, None)]
         assert bench.notes() == list(range(101))
 
     def test_loses_nothing_with_a_write_that_fails(self, bench: Bench) -> None:
@@ -171,6 +173,7 @@ class TestAGroup:
         first, *refused = asyncio.run(work())
         assert first == 0
         assert [type(answer) for answer in refused] == [Overloaded] * 3
+        assert bench.told == [(1, None), (3, "failed")]
         assert bench.notes() == [0]
         assert asyncio.run(bench.writer.run(write(1))) == 1
 
@@ -267,6 +270,7 @@ class TestALock:  # SECURITY S-04
             assert await bench.writer.run(write(1)) == 1
 
         asyncio.run(work())
+        assert bench.told == [(5, "busy"), (1, None)]
         assert bench.notes() == [1]
 
     def test_tells_when_to_come_again(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,8 +43,8 @@ def fresh(site: Site, path: str, form: dict[str, str]) -> httpx.Response:
         return http.post(path, data=form, auth=("service", SECRET), headers=headers)
 
 
-class TestOneRefreshToken:  # SECURITY F-01
-    def test_used_50_times_at_once_has_one_successor_that_works(self, site: Site) -> None:
+class TestOneRefreshToken:
+    def test_f_01_used_50_times_at_once_has_one_successor_that_works(self, site: Site) -> None:
         for _ in range(3):
             token = site.person()["refresh_token"]
             form = {"grant_type": "refresh_token", "refresh_token": token}
@@ -57,7 +57,7 @@ class TestOneRefreshToken:  # SECURITY F-01
                 assert site.is_active(answer.json()["access_token"])
             assert site.refresh(successors.pop()).status_code == 200
 
-    def test_used_50_times_at_once_has_one_winner_where_the_realm_is_strict(self, site: Site) -> None:
+    def test_f_01_used_50_times_at_once_has_one_winner_where_the_realm_is_strict(self, site: Site) -> None:
         site.home.realm(retry_in=0)
         try:
             for _ in range(3):
@@ -95,8 +95,8 @@ class TestRefreshing:
             assert {fresh(site, "/oauth/token", form).status_code for _ in range(4)} == {400}
 
 
-class TestARevocation:  # SECURITY S-13
-    def test_is_known_to_every_worker_when_it_is_answered(self, site: Site) -> None:
+class TestARevocation:
+    def test_s_13_is_known_to_every_worker_when_it_is_answered(self, site: Site) -> None:
         for _ in range(10):
             token = site.machine()
             assert fresh(site, "/oauth/introspect", {"token": token}).json()["active"] is True
@@ -104,7 +104,7 @@ class TestARevocation:  # SECURITY S-13
             answers = together(site, 8, "/oauth/introspect", {"token": token})
             assert {answer.content for answer in answers} == {b'{"active":false}'}
 
-    def test_is_asked_of_both_workers_in_this_test(self, site: Site) -> None:
+    def test_s_13_is_asked_of_both_workers_in_this_test(self, site: Site) -> None:
         """Otherwise the tests here would say nothing. Each worker counts up in a block of its own, so that the
         positions of both together go up and down."""
         last = -1
@@ -117,8 +117,8 @@ class TestARevocation:  # SECURITY S-13
         raise AssertionError("one worker answered 400 connections in a row")
 
 
-class TestAFloodOfPasswords:  # SECURITY D-04
-    def test_leaves_keys_and_introspection_quick_and_breaks_nothing(self, site: Site) -> None:
+class TestAFloodOfPasswords:
+    def test_d_04_leaves_keys_and_introspection_quick_and_breaks_nothing(self, site: Site) -> None:
         token = site.machine()
 
         def flood() -> int:

@@ -1,20 +1,26 @@
 """Killed and stopped under load: what was acknowledged is there, nothing is there twice (SECURITY S-01, S-02, S-15)."""
 
+import re
+import shutil
+import subprocess
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Final, NoReturn
 
 import httpx
 import pytest
 
+from tests.support.halting import family
 from tests.support.home import PASSWORD, SECRET
 from tests.support.live import LiveServer
 from tests.web.site import Site, assert_refused, claims_of, populate
 
 CHAINS = 6
+WRITING: Final = ("pwrite64", "fsync", "fdatasync", "write", "writev", "sendto", "sendmsg")
 
 
 class Chain(Thread):
@@ -91,6 +97,8 @@ def assert_works_exactly_once(site: Site, acknowledged: list[dict[str, Any]]) ->
 
 
 class TestKilled:
+    """What was acknowledged is there, and there once (S-01, S-02)."""
+
     def test_under_load_keeps_every_acknowledged_token(self, site: Site) -> None:
         places: list[tuple[str, int]] = []
         revoked: list[str] = []
@@ -129,7 +137,64 @@ class TestKilled:
         assert site.token({"grant_type": "password", "username": "ada", "password": PASSWORD}).status_code == 200
 
 
+@contextmanager
+def traced(site: Site, path: Path) -> Iterator[None]:
+    """While this goes on, the system calls of the workers that write or flush are noted in a file, in their order."""
+    strace = shutil.which("strace")
+    if strace is None:
+        _skip("there is no strace on this machine")
+    command = [strace, "-f", "-y", "-e", f"trace={','.join(WRITING)}", "-s", "16", "-o", str(path)]
+    pids = [option for pid in family(site.server) for option in ("-p", str(pid))]
+    with subprocess.Popen([*command, *pids], stderr=subprocess.PIPE, text=True) as tracing:
+        try:
+            while not (path.exists() and "HTTP/1.1" in path.read_text()):
+                if tracing.poll() is not None:
+                    _skip(f"strace may not look: {tracing.stderr.read().strip() if tracing.stderr else ''}")
+                assert site.http.get("/healthz").status_code == 200
+            yield
+        finally:
+            tracing.terminate()
+
+
+def _skip(reason: str) -> NoReturn:
+    warnings.warn(f"SKIPPED: whether a commit is flushed before it is answered: {reason}", stacklevel=2)
+    pytest.skip(reason)
+
+
+def steps(trace: str) -> list[str]:
+    """What happened to the database's log and to the network: write, flush, answer."""
+    found = []
+    flushing: dict[str, bool] = {}
+    """Whether it is the log that a thread flushes: strace tells of a call that takes long in two lines."""
+    for line in trace.splitlines():
+        thread = line.partition(" ")[0]
+        if re.search(r"(fsync|fdatasync)\(", line):
+            flushing[thread] = "-wal>" in line
+        if "pwrite64" in line and "-wal>" in line:
+            found.append("write")
+        elif re.search(r"(fsync|fdatasync)(\(| resumed).*= 0", line) and flushing[thread]:
+            found.append("flush")
+        elif "HTTP/1.1" in line:
+            found.append("answer")
+    return found
+
+
+class TestAnswered:
+    def test_only_after_the_commit_was_flushed_to_the_disk(self, site: Site, tmp_path: Path) -> None:
+        """SECURITY S-02: a process cannot take the power away, but it can see the order of things."""
+        granted, path = site.person(), tmp_path / "trace"
+        with traced(site, path):
+            assert site.is_active(granted["access_token"])
+            for _ in range(5):
+                granted = site.refresh(granted["refresh_token"]).json()
+            assert site.post("/oauth/revoke", {"token": granted["refresh_token"]}).status_code == 200
+        seen = "".join(step[0] for step in steps(path.read_text()))
+        assert re.search(r"(w+fa){6}$", seen), seen
+
+
 class TestStopped:
+    """SIGTERM finishes what was begun (S-15)."""
+
     def test_under_load_loses_nothing(self, site: Site) -> None:
         with under_load(site, at_least=5) as chains:
             assert site.server.stop() == 0

@@ -24,7 +24,7 @@ from jwtauth.protocol.records import ApplicationType, AuthMethod, Client, User
 from jwtauth.settings import load
 from jwtauth.store.ports import Store
 from tests.support.home import Home, generated_secret
-from tests.support.live import LiveServer, free_port
+from tests.support.live import START_WITHIN, LiveServer, free_port
 
 SHELLS = ("sh", "bash", "dash", "zsh", "fish")
 PURPOSES = ("get a token for a person", "check it", "refresh it", "revoke it", "check it again")
@@ -36,9 +36,9 @@ BROWSER = "Or sign in with a browser"
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A demonstration in a folder that was empty."""
     began = time.monotonic()
-    with LiveServer(tmp_path_factory.mktemp("demo"), command="dev") as server:
+    with LiveServer(tmp_path_factory.mktemp("demo"), command="dev", is_forked=False) as server:
         while "/account\n" not in server.log.read_text():
-            assert time.monotonic() - began < 20, server.log.read_text()
+            assert time.monotonic() - began < START_WITHIN, server.log.read_text()
         print(f"jwtauth dev: first token {time.monotonic() - began:.2f} s after its start")
         yield server
 

@@ -26,7 +26,7 @@ PEOPLE: Final = {"aioauth": ("admin", "admin"), "flarecast": ("TestUser1", "1234
 SKYVAULT_CALLBACK: Final = "https://client.example.com/cb"
 FLARECAST_CALLBACK: Final = "http://127.0.0.1:8080/oauth2-redirect.html"
 AIOAUTH_CALLBACK: Final = "https://www.example.com/redirect"
-WITHIN: Final = 20.0
+WITHIN: Final = 60.0
 AUTHORITIES: Final = ["ROLE_ADMIN", "ROLE_USER"]
 
 

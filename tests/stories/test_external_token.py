@@ -1,5 +1,6 @@
 """Tokens of a second, real server exchanged for ours: proven in every way, refused in every way, once each."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +11,14 @@ import httpx
 import pytest
 
 from jwtauth.issuer.upstreams import AT_ONCE
+from jwtauth.keyring import jws
 from jwtauth.outside.upstream import ANSWER_IN
 from jwtauth.protocol.external_token import REFUSED, UNKNOWN_LIFE_IN
 from tests.outside.liar import Liar, Saying
 from tests.stories.two_servers import THERE, WAYS, TwoServers, running
 from tests.support.home import PASSWORD, SECRET
 from tests.support.live import free_port
-from tests.web.site import RESOURCE
+from tests.web.site import RESOURCE, claims_of
 from tests.web.test_forgeries import mirrored
 
 WITHIN: Final = ANSWER_IN + 4
@@ -316,6 +318,26 @@ class TestAnUpstream:
         realm = trust("introspection")
         with issuing_nothing(pair):
             assert refusal(pair.exchange(realm, "opaque-token")) == NO_GRANT
+
+    @pytest.mark.parametrize("name", ["sub", "username", "exp", "aud", "iss", "client_id"])
+    def test_j_10_whose_token_says_something_twice_is_refused(
+        self, pair: TwoServers, trust: Trust, liar: Liar, name: str
+    ) -> None:
+        """Parsers differ in which of the two they take; said once, the same token under the same key is good."""
+        key = jws.generate("ES256")
+        liar.saying = Saying(body=json.dumps({"keys": [key.jwk]}).encode())
+        realm = trust("keys")
+        once = {**claims_of(pair.foreign_token()), "jti": f"jti-{next(NUMBERS)}"}
+        payload = json.dumps(once)
+        twice = f'{{"{name}": "planted", {payload[1:]}'
+        assert pair.exchange(realm, key.sign(payload.encode(), typ="at+jwt")).status_code == 200
+        for spelt in (twice, twice.replace("jti-", "jti-again-")):
+            with issuing_nothing(pair):
+                assert refusal(pair.exchange(realm, key.sign(spelt.encode(), typ="at+jwt"))) == NO_GRANT
+
+    def test_j_10_that_says_something_twice_proves_nothing(self, pair: TwoServers, trust: Trust, liar: Liar) -> None:
+        liar.saying = Saying(body=b'{"active": false, "active": true, "username": "ada"}')
+        self.unavailable(pair, trust("introspection"), "opaque-token")
 
     def test_whose_keys_are_not_those_of_the_token(self, pair: TwoServers, trust: Trust, liar: Liar) -> None:
         ours = pair.here.http.get("/.well-known/jwks.json").content

@@ -1,8 +1,6 @@
 """Keys are encrypted, and changed afterwards, under running workers (docs/keys.md)."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.verifier import Verifier
 from tests.stories.test_rotation import ASKED, kid_of, kids, rotate
+from tests.support import forking
 from tests.support.live import LiveServer
 from tests.web.site import Site
 
@@ -30,8 +29,7 @@ def site(tmp_path: Path) -> Site:
 
 def encrypt(site: Site) -> list[str]:
     """`jwtauth keys encrypt`, as an operator types it."""
-    command = [sys.executable, "-m", "jwtauth", "--folder", str(site.home.path), "keys", "encrypt", "--json"]
-    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    found: dict[str, Any] = json.loads(forking.run("keys", "encrypt", "--json", folder=site.home.path).stdout)
     names: list[str] = found["encrypted"]
     return names
 

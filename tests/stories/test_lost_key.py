@@ -25,7 +25,7 @@ from tests.web.site import claims_of
 LINES: Final = {"at+jwt": "ES256", "JWT": "RS256"}
 """What signs access tokens and ID tokens."""
 TTL: Final = 1
-WITHIN: Final = 20.0
+WITHIN: Final = 60.0
 
 
 class Lost(Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ SHELL: Final = re.compile(r"[|<>;&$`\\]")
 LATER: Final = "2999-12-31"
 """In place of the dates of the documents, so that the tests outlive them."""
 
-WITHIN: Final = 20.0
+WITHIN: Final = 60.0
 KEY: Final = "key_of_the_platform"
 SHOWN: Final = "replace-me-this-stands-in-the-documentation"
 WERKZEUG: Final = (

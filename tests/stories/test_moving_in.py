@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jwtauth.protocol.records import AuthMethod, GrantType
+from tests.support import forking
 from tests.support.person import Person, answer, has_field
 from tests.web.people import CODE, OIDC
 from tests.web.site import Site
@@ -42,10 +43,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def run(site: Site, what: str, table: str, *options: str) -> dict[str, Any]:
     """`jwtauth import`, as an operator types it."""
-    command = [sys.executable, "-m", "jwtauth", "--folder", str(site.home.path), "import", what, "-", "--format", "csv"]
-    done = subprocess.run([*command, *options, "--json"], input=table.encode(), capture_output=True)
+    arguments = ("import", what, "-", "--format", "csv", *options, "--json")
+    done = forking.run(*arguments, folder=site.home.path, text=table)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == b""
+    assert done.stderr == ""
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

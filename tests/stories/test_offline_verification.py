@@ -19,7 +19,7 @@ from tests.web.site import Site
 
 TTL: Final = 1
 STALE_FOR: Final = 2
-WITHIN: Final = 20.0
+WITHIN: Final = 60.0
 THREADS: Final = 16
 CHECKS: Final = 2_000
 LISTS: Final = "/oauth/status/"

@@ -3,9 +3,11 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,9 @@ from jwtauth.cli.commands import root
 from jwtauth.cli.dev import CONFIDENTIAL, USERNAME
 from jwtauth.errors import ConfigurationError
 from jwtauth.issuer import assembly
+from jwtauth.store.sqlite import backups
 from tests.support.home import SECRET, Home
-from tests.support.live import LiveServer, free_port
+from tests.support.live import START_WITHIN, LiveServer, free_port
 
 Break = Callable[[Home], object]
 
@@ -27,7 +30,13 @@ def refusal(path: Path, *arguments: str, **environment: str) -> str:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("JWTAUTH_")}
     command = [sys.executable, "-m", "jwtauth", "--folder", str(path), "serve", "--port", str(free_port()), *arguments]
     done = subprocess.run(
-        command, env={**inherited, **environment}, capture_output=True, text=True, timeout=20, cwd=path, check=False
+        command,
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        timeout=START_WITHIN,
+        cwd=path,
+        check=False,
     )
     assert done.returncode == 1, done
     lines = done.stderr.strip().splitlines()
@@ -57,9 +66,42 @@ def replace_secret(home: Home) -> None:
     secret_of(home).write_bytes(secret_of(other).read_bytes())
 
 
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def renumber(path: Path, number: int) -> None:
+    path.write_text(path.read_text().replace('"number": 1', f'"number": {number}'))
+
+
+def replace_by_backup(home: Home) -> None:
+    backups.take(home.source.database, home.path / "one.backup")
+    (home.path / "one.backup").replace(home.source.database)
+
+
+def damage(home: Home) -> None:
+    """Leave the file a database, and nothing in it."""
+    with home.source.database.open("r+b") as file:
+        file.seek(100)
+        file.write(bytes(home.source.database.stat().st_size - 100))
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def make_newer(home: Home) -> None:
+    with closing(sqlite3.connect(home.source.database)) as database, database:
+        database.execute("INSERT INTO _sqlite_migrations VALUES (99, 'jwtauth', 'm9999_future', '2100-01-01')")
+
+
 BROKEN: dict[str, tuple[Break, str]] = {
     "no database": (lambda home: home.source.database.unlink(), "does not exist; run `jwtauth init`"),
     "database of nonsense": (lambda home: home.source.database.write_bytes(b"nonsense" * 1000), "database"),
+    "database damaged": (damage, "cannot be opened: database disk image is malformed"),
+    "database a folder": (lambda home: replace_by_folder(home.source.database), "cannot be opened"),
+    "database of a newer version": (make_newer, "was made by a newer version of jwtauth (m9999_future)"),
     "key readable by all": (lambda home: key_of(home).chmod(0o644), "can be read by others (mode 0644)"),
     "key readable by the group": (lambda home: key_of(home).chmod(0o640), "can be read by others"),
     "key a link": (lambda home: replace_by_link(key_of(home)), "symbolic link"),
@@ -71,6 +113,11 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "secret a link": (lambda home: replace_by_link(secret_of(home)), "symbolic link"),
     "secret of another service": (replace_secret, "server.secret: number 1 is missing or not the one"),
     "secret damaged": (lambda home: secret_of(home).write_text("{"), "damaged"),
+    "secret empty": (lambda home: secret_of(home).write_bytes(b""), "server.secret is damaged"),
+    "secret half-written": (lambda home: cut_in_half(secret_of(home)), "server.secret is damaged"),
+    "secret of another number": (lambda home: renumber(secret_of(home), 2), "number 1 is missing or not the one"),
+    "secret of no number": (lambda home: renumber(secret_of(home), 0), "server.secret is damaged"),
+    "backup in the place of the database": (replace_by_backup, "is a backup; move it elsewhere"),
 }
 IN_A_PROCESS = ("no database", "key readable by all", "no secret", "secret of another service")
 ISSUERS = {
@@ -147,7 +194,7 @@ class TestServe:
                 "--port",
                 str(first.port),
             ]
-            done = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+            done = subprocess.run(arguments, capture_output=True, text=True, timeout=START_WITHIN, check=False)
         assert done.returncode == 1
         assert f"cannot listen on 127.0.0.1:{first.port}" in done.stderr
         assert "Traceback" not in done.stderr
@@ -159,9 +206,9 @@ class TestServe:
         assert CONFIDENTIAL in line
         assert USERNAME in line
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_stops_in_order_when_told(self, home: Home, number: int) -> None:
-        with LiveServer(home.path) as server:
+    @pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGTERM, 2)])
+    def test_stops_in_order_when_told(self, home: Home, number: int, workers: int) -> None:
+        with LiveServer(home.path, workers=workers, is_forked=False) as server:
             os.kill(server.pid, number)
             server.stop()
         log = server.log.read_text()
@@ -173,7 +220,7 @@ class TestDev:
     def test_refuses_a_folder_in_real_use(self, home: Home) -> None:
         home.client("service")
         command = [sys.executable, "-m", "jwtauth", "--folder", str(home.path), "dev", "--port", str(free_port())]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=START_WITHIN, check=False)
         assert done.returncode == 1
         assert "is in real use" in done.stderr
         assert SECRET not in done.stderr

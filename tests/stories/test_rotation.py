@@ -1,8 +1,6 @@
 """Keys change under running workers: nobody notices, and in an emergency everybody does (SECURITY J-15, S-12)."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -16,7 +14,7 @@ from msgspec.structs import replace
 from jwtauth.errors import InvalidToken
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.verifier import Verifier
-from tests.support import plain
+from tests.support import forking, plain
 from tests.support.home import SECRET
 from tests.web.site import Site, assert_refused, populate
 
@@ -35,8 +33,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def rotate(site: Site, *options: str) -> dict[str, Any]:
     """`jwtauth keys rotate`, as an operator types it beside the running service."""
-    command = [sys.executable, "-m", "jwtauth", "--folder", str(site.home.path), "keys", "rotate", "--json", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = forking.run("keys", "rotate", "--json", *options, folder=site.home.path)
     assert done.returncode == 0, done.stderr
     record: dict[str, Any] = json.loads(done.stdout)
     return record

@@ -28,6 +28,7 @@ from jwtauth.keyring.folder import KeyFolder
 from jwtauth.protocol.claims import GRACE_IN
 from jwtauth.verifier import Verifier
 from tests.stories.test_rotation import kid_of, rotate
+from tests.support import forking
 from tests.support.home import SECRET
 from tests.support.person import CALLBACK
 from tests.web.people import CODE, OIDC, Service
@@ -40,7 +41,7 @@ PUBLISH_IN: Final = 3
 """So long a new key is published before it signs: the JWKS of `JWKS_MAX_AGE`, rounded up generously."""
 CHECKS: Final = 200
 """So many checks of one verifier, and of tokens of one key, are the least that the story is worth."""
-WITHIN: Final = 20.0
+WITHIN: Final = 60.0
 
 OURS, PYJWT, JOSE = "jwtauth", "PyJWT", "jose"
 LINES: Final = {"at+jwt": "ES256", "JWT": "RS256"}
@@ -315,8 +316,7 @@ def bring_near(service: Service, algorithm: str, instant: int) -> int:
 
 def plan(service: Service) -> list[dict[str, Any]]:
     """`jwtauth keys plan`, as an operator types it."""
-    command = [sys.executable, "-m", "jwtauth", "--folder", str(service.home.path), "keys", "plan", "--json"]
-    found: list[dict[str, Any]] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    found: list[dict[str, Any]] = json.loads(forking.run("keys", "plan", "--json", folder=service.home.path).stdout)
     return found
 
 
@@ -341,7 +341,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 class TestARotationUnderLoad:
     @EVERY_CHECK
-    def test_fails_no_verification(self, story: Story, verifier: str, typ: str) -> None:
+    def test_j_15_s_12_fails_no_verification(self, story: Story, verifier: str, typ: str) -> None:
         checks = checks_of(story, verifier, typ)
         assert [check for check in checks if check.problem] == []
         assert len(checks) >= CHECKS
@@ -354,14 +354,14 @@ class TestARotationUnderLoad:
         assert {check.problem for check in late if check.kid == line.old} == {""}
 
     @pytest.mark.parametrize("typ", LINES)
-    def test_signs_from_the_planned_instant_on(self, story: Story, typ: str) -> None:
+    def test_s_12_signs_from_the_planned_instant_on(self, story: Story, typ: str) -> None:
         line = story.lines[typ]
         tokens = [issued for issued in story.load.issued if issued.typ == typ]
         assert {issued.kid for issued in tokens if issued.claims["iat"] < line.signs_at} == {line.old}
         assert {issued.kid for issued in tokens if issued.claims["iat"] >= line.signs_at} == {line.new}
 
     @pytest.mark.parametrize("typ", LINES)
-    def test_takes_the_old_kid_out_of_the_jwks_at_the_planned_instant(self, story: Story, typ: str) -> None:
+    def test_j_15_takes_the_old_kid_out_of_the_jwks_at_the_planned_instant(self, story: Story, typ: str) -> None:
         line = story.lines[typ]
         assert line.announced_at == line.signs_at + MAX_LIFETIME_IN + GRACE_IN
         assert line.retires_at > line.signs_at + LIFETIME_IN

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from jwtauth.protocol import client_auth
 from jwtauth.protocol.records import AuthMethod, Client, ClientSecret, GrantType, Realm, SecretKind, User
 from jwtauth.settings import Source
 from jwtauth.store.ports import Store
+from jwtauth.store.sqlite import connection
 from jwtauth.store.sqlite.store import SqliteStore
 
 T = TypeVar("T")
@@ -44,6 +46,22 @@ def give_rsa_key(keys: Path, *, now: int) -> None:
     KeyFolder(keys).write_key(rsa_key(), created_at=now, signs_at=now)
 
 
+@lru_cache(maxsize=1)
+def empty_database() -> bytes:
+    """One database without a row for all homes of a test process: to make one anew takes every migration."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "jwtauth.db"
+        connection.prepare(path)
+        return path.read_bytes()
+
+
+def give_database(path: Path) -> None:
+    """Put the database where `jwtauth init` would make one, unless it is there."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(empty_database())
+
+
 class Home:
     """An initialised folder. Cheap password hashes, everything else as shipped."""
 
@@ -54,6 +72,7 @@ class Home:
         lines = [f"{name} = {_toml(value)}" for name, value in overrides.items()]
         (path / "jwtauth.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
         give_rsa_key(self.source.keys, now=int(time.time()))
+        give_database(self.source.database)
         initialise(self.source, now=int(time.time()))
 
     @property

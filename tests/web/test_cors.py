@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from jwtauth.dialects.standard import DIALECT
-from jwtauth.web.api import PUBLICATIONS
+from jwtauth.web.publications import PUBLICATIONS
 from tests.support.home import SECRET
 from tests.support.person import redemption
 from tests.web.people import Service, running

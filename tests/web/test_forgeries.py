@@ -1,11 +1,13 @@
-"""Tokens that look like ours and are not, or are ours respelled (SECURITY J-01 to J-09)."""
+"""Tokens that look like ours and are not, or are ours respelled (SECURITY J-07 to J-11, J-18)."""
 
 import hmac
 import json
+import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256, sha512
 from typing import Any
+from zlib import compress
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from jwt import PyJWK, get_algorithm_by_name
 from jwtauth.keyring import jws
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.jws import SigningKey
+from tests.support.canary import Canary
 from tests.web.site import Site, assert_refused, claims_of, decoded
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -28,14 +31,16 @@ Forge = Callable[["Bench"], str]
 class Bench:
     """A forger's bench: a live token, the published keys, and a key of the forger's own."""
 
-    def __init__(self, token: str, published: dict[str, dict[str, Any]], url: str, ours: dict[str, SigningKey]) -> None:
+    def __init__(
+        self, token: str, published: dict[str, dict[str, Any]], url: str, ours: dict[str, SigningKey], canary: str
+    ) -> None:
         self.token = token
         self.header, self.payload, self.signature = token.split(".")
         self.head = {"typ": "at+jwt", "kid": published["ES256"]["kid"]}
         self.claims = claims_of(token)
         self.jwk, self.rsa = published["ES256"], published["RS256"]
         self.kid: str = self.jwk["kid"]
-        self.url = url
+        self.url, self.canary = url, canary
         self.own = jws.generate("ES256")
         self.ours, self.our_rsa = ours["ES256"], ours["RS256"]
 
@@ -109,8 +114,12 @@ FORGERIES: dict[str, Forge] = {
     "own key under its kid": lambda b: b.own_signed(kid=b.own.kid),
     "jwk in the header": lambda b: b.own_signed(jwk=b.own.jwk),
     "jwk in the header, own kid": lambda b: b.own_signed(jwk=b.own.jwk, kid=b.own.kid),
-    "jku": lambda b: b.own_signed(jku="http://127.0.0.1:9/jwks.json"),
-    "x5u": lambda b: b.own_signed(x5u="http://127.0.0.1:9/cert.pem"),
+    "jku": lambda b: b.own_signed(jku=f"{b.canary}/jwks.json"),
+    "x5u": lambda b: b.own_signed(x5u=f"{b.canary}/cert.pem"),
+    "kid an address": lambda b: b.own_signed(kid=f"{b.canary}/jwks.json"),
+    "issuer with keys of its own": lambda b: sign(
+        b.own, {"alg": "ES256", **b.head, "kid": b.own.kid}, {**b.claims, "iss": b.canary}
+    ),
     "x5c": lambda b: b.own_signed(x5c=["AAAA"]),
     "kid a path": lambda b: b.own_signed(kid="../../../../dev/null"),
     "kid SQL": lambda b: b.own_signed(kid="' UNION SELECT 'x' --"),
@@ -125,11 +134,16 @@ FORGERIES: dict[str, Forge] = {
     "header an array": lambda b: b.framed(["ES256"]),
     "header a number": lambda b: b.framed(1),
     "header nested deeply": lambda b: b.framed(b"[" * 8000),
+    "header with alg twice": lambda b: sign(b.ours, twice({**b.head, "alg": "ES256"}, "alg", "none"), b.claims),
+    "header with kid twice": lambda b: sign(b.ours, twice({**b.head, "alg": "ES256"}, "kid", b.own.kid), b.claims),
     "header with NaN": lambda b: b.framed(b'{"alg":NaN}'),
     "header with a huge number": lambda b: b.framed(b'{"alg":' + b"9" * 5000 + b"}"),
     "header in UTF-16": lambda b: b.framed(decoded(b.header).decode().encode("utf-16")),
     "header not UTF-8": lambda b: b.framed(b"\xff\xfe\x80"),
     "header twice": lambda b: f"{b.header}.{b.header}.{b.payload}.{b.signature}",
+    "encrypted and deflated": lambda b: (
+        f"{encode({'alg': 'dir', 'enc': 'A256GCM', 'zip': 'DEF'})}..AAAA.{b64(compress(bytes(9_000_000)))}.AAAA"
+    ),
     "five parts": lambda b: f"{b.token}.AAAA.AAAA",
     "one part": lambda b: b.header,
     "dots only": lambda b: "....",
@@ -186,15 +200,26 @@ def without(claims: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in claims.items() if key != name}
 
 
+def twice(members: dict[str, Any], name: str, first: str) -> bytes:
+    """A JSON object in which a member stands twice; most parsers take the last, some the first."""
+    return f'{{"{name}":"{first}",{json.dumps(members)[1:]}'.encode()
+
+
 def status(bench: Bench, uri: str, idx: int) -> dict[str, Any]:
     return {**bench.claims, "status": {"status_list": {"idx": idx, "uri": uri}}}
 
 
 @pytest.fixture(scope="module")
-def bench(site: Site) -> Bench:
+def canary() -> Iterator[Canary]:
+    with Canary() as canary:
+        yield canary
+
+
+@pytest.fixture(scope="module")
+def bench(site: Site, canary: Canary) -> Bench:
     published = {jwk["alg"]: jwk for jwk in site.http.get("/.well-known/jwks.json").json()["keys"]}
     ours = {key.algorithm: key for _, key in KeyFolder(site.home.source.keys).read_keys()}
-    return Bench(site.machine(), published, site.server.url, ours)
+    return Bench(site.machine(), published, site.server.url, ours, canary.url)
 
 
 def assert_dead(site: Site, token: str) -> None:
@@ -209,32 +234,70 @@ def assert_dead(site: Site, token: str) -> None:
         assert 400 <= response.status_code <= 401
 
 
-class TestAForgedToken:  # SECURITY J-07
+class TestAForgedToken:  # RFC 8725 section 2
     @pytest.mark.parametrize("name", FORGERIES)
-    def test_is_dead_at_every_endpoint(self, site: Site, bench: Bench, name: str) -> None:
+    def test_j_07_is_dead_at_every_endpoint(self, site: Site, bench: Bench, canary: Canary, name: str) -> None:
         with site.writing_nothing():
             assert_dead(site, FORGERIES[name](bench))
+        assert not canary.was_asked(), "a token has made the service fetch something"
 
-    def test_would_be_alive_had_the_bench_done_nothing(self, site: Site, bench: Bench) -> None:
+    @pytest.mark.parametrize("name", ["header with alg twice", "header with kid twice"])
+    def test_j_10_is_not_read_one_way_here_and_another_there(self, site: Site, bench: Bench, name: str) -> None:
+        """With the member once, the same frame is a live token: it is the repetition that is refused."""
+        assert twice({"alg": "ES256"}, "alg", "none") == b'{"alg":"none","alg": "ES256"}'
+        assert_dead(site, FORGERIES[name](bench))
+        assert site.is_active(sign(bench.ours, json.dumps({**bench.head, "alg": "ES256"}).encode(), bench.claims))
+
+    @pytest.mark.parametrize("length", [16_385, 65_000])
+    def test_j_11_is_not_decoded_where_it_is_too_long(self, site: Site, bench: Bench, length: int) -> None:
+        """Our own key has signed it; its size alone is wrong."""
+        room = length - len(bench.signed_by_us({**bench.claims, "jti": ""}))
+        longer = bench.signed_by_us({**bench.claims, "jti": "j" * (room * 3 // 4 + 4)})
+        assert length <= len(longer) <= length + 8
+        response = site.post("/oauth/introspect", {"token": longer})
+        assert response.status_code == 413 or response.content == b'{"active":false}'
+        short = bench.signed_by_us({**bench.claims, "jti": "j" * 11_000})
+        assert site.is_active(short), "it was not the jti that was wrong"
+
+    def test_j_07_would_be_alive_had_the_bench_done_nothing(self, site: Site, bench: Bench) -> None:
         """The bench itself works: unchanged claims under our own key are a live token."""
         assert site.is_active(bench.token)
         assert site.is_active(bench.signed_by_us(bench.claims))
 
 
-class TestARevokedToken:  # SECURITY J-08, J-09
-    def test_stays_dead_however_it_is_spelt(self, site: Site) -> None:
+class TestTheClock:  # RFC 9068 section 4
+    @pytest.mark.parametrize(("ahead", "is_live"), [(-30, True), (0, True), (30, True), (120, False)])
+    def test_j_18_of_who_issued_may_be_half_a_minute_ahead(
+        self, site: Site, bench: Bench, ahead: int, is_live: bool
+    ) -> None:
+        now = int(time.time())
+        token = bench.signed_by_us({**bench.claims, "iat": now + ahead, "exp": now + 3_600})
+        assert site.is_active(token) is is_live
+
+    def test_j_18_stands_in_the_token_as_it_is(self, site: Site) -> None:
+        before = int(time.time())
+        claims = claims_of(site.machine())
+        assert before <= claims["iat"] <= int(time.time())
+
+    def test_j_18_is_not_bent_for_an_expired_token(self, site: Site, bench: Bench) -> None:
+        now = int(time.time())
+        assert not site.is_active(bench.signed_by_us({**bench.claims, "iat": now - 3_600, "exp": now}))
+
+
+class TestARevokedToken:
+    def test_j_08_j_09_stays_dead_however_it_is_spelt(self, site: Site) -> None:
         token = site.machine()
         assert site.is_active(mirrored(token)), "the mirrored signature is valid, which is why spelling must not count"
         assert site.post("/oauth/revoke", {"token": token}).status_code == 200
         for spelling in (token, mirrored(token), *respelt(token)):
             assert_dead(site, spelling)
 
-    def test_stays_dead_when_it_was_revoked_by_another_spelling(self, site: Site) -> None:
+    def test_j_08_stays_dead_when_it_was_revoked_by_another_spelling(self, site: Site) -> None:
         token = site.machine()
         assert site.post("/oauth/revoke", {"token": mirrored(token)}).status_code == 200
         assert_dead(site, token)
 
-    def test_is_not_known_by_a_spelling_that_is_not_canonical(self, site: Site) -> None:
+    def test_j_09_is_not_known_by_a_spelling_that_is_not_canonical(self, site: Site) -> None:
         token = site.machine()
         for spelling in respelt(token):
             assert_dead(site, spelling)

@@ -1,4 +1,4 @@
-"""Asking about a token: RFC 7662, Spring's check_token, tokeninfo (SECURITY I-01 to I-05)."""
+"""Asking about a token: RFC 7662, Spring's check_token, tokeninfo (SECURITY I-01 to I-05, I-16)."""
 
 from typing import Any
 
@@ -50,12 +50,12 @@ class TestAnActiveToken:  # RFC 7662 section 2.2
             site.is_active(token)
 
 
-class TestWhoMayAsk:  # RFC 7662 section 4, SECURITY I-02
+class TestWhoMayAsk:  # RFC 7662 section 4
     @pytest.mark.parametrize(
         ("client_id", "is_told"),
         [("service", True), ("other", True), ("auditor", True), ("foreigner", False)],
     )
-    def test_about_a_token_for_the_realm(self, site: Site, client_id: str, is_told: bool) -> None:
+    def test_i_02_about_a_token_for_the_realm(self, site: Site, client_id: str, is_told: bool) -> None:
         token = site.person()["access_token"]
         response = site.post("/oauth/introspect", {"token": token}, auth=(client_id, SECRET))
         assert response.status_code == 200
@@ -65,25 +65,25 @@ class TestWhoMayAsk:  # RFC 7662 section 4, SECURITY I-02
     @pytest.mark.parametrize(
         ("client_id", "is_told"), [("service", True), ("reports", True), ("other", False), ("foreigner", False)]
     )
-    def test_about_a_token_for_one_resource(self, site: Site, client_id: str, is_told: bool) -> None:
+    def test_i_02_about_a_token_for_one_resource(self, site: Site, client_id: str, is_told: bool) -> None:
         token = site.granted({"grant_type": "client_credentials", "resource": RESOURCE})["access_token"]
         assert site.is_active(token, auth=(client_id, SECRET)) is is_told
 
     @pytest.mark.parametrize("path", ["/oauth/introspect", "/oauth/check_token"])
-    def test_no_public_client(self, site: Site, path: str) -> None:
+    def test_i_01_no_public_client(self, site: Site, path: str) -> None:
         form = {"token": site.machine(), "client_id": "portal"}
         assert_refused(site.post(path, form, auth=None), 401, "invalid_client")
 
     @pytest.mark.parametrize("path", ["/oauth/introspect", "/oauth/check_token"])
-    def test_nobody_with_a_bearer_token(self, site: Site, path: str) -> None:
+    def test_i_01_nobody_with_a_bearer_token(self, site: Site, path: str) -> None:
         token = site.machine()
         response = site.post(path, {"token": token}, auth=None, headers={"Authorization": f"Bearer {token}"})
         assert_refused(response, 401, "invalid_client")
 
 
-class TestEveryOtherToken:  # RFC 7662 section 2.2, SECURITY I-04
+class TestEveryOtherToken:  # RFC 7662 section 2.2
     @pytest.mark.parametrize("token", DEAD)
-    def test_is_inactive_and_nothing_more(self, site: Site, token: str) -> None:
+    def test_i_04_is_inactive_and_nothing_more(self, site: Site, token: str) -> None:
         response = site.post("/oauth/introspect", {"token": token})
         assert (response.status_code, response.content) == (200, INACTIVE)
 
@@ -100,7 +100,7 @@ class TestEveryOtherToken:  # RFC 7662 section 2.2, SECURITY I-04
 class TestTheRequest:
     @pytest.mark.parametrize("path", ["/oauth/introspect", "/oauth/check_token", "/oauth/revoke"])
     @pytest.mark.parametrize("form", [[], [("token", "")], [("token", "x"), ("token", "x")], [("Token", "x")]])
-    def test_needs_one_token(self, site: Site, path: str, form: list[tuple[str, str]]) -> None:
+    def test_i_04_i_08_needs_one_token(self, site: Site, path: str, form: list[tuple[str, str]]) -> None:
         with site.writing_nothing():
             assert_refused(site.post(path, form), 400, "invalid_request")
 
@@ -117,6 +117,33 @@ class TestTheRequest:
     @pytest.mark.parametrize("path", ["/oauth/introspect", "/oauth/check_token", "/oauth/revoke"])
     def test_j_11_of_a_megabyte_is_not_read(self, site: Site, path: str) -> None:
         assert_refused(site.post(path, {"token": "a" * 1_000_000}), 413, "invalid_request")
+
+
+class TestCaching:  # RFC 9111 section 5.2.2
+    def test_i_16_h_03_no_answer_about_a_token_is_kept(self, site: Site) -> None:
+        """Kept by a proxy, it would be given when the token is revoked, or to somebody else."""
+        token = site.machine()
+        bearer = {"Authorization": f"Bearer {token}"}
+        answers = [
+            site.post(path, {"token": sent}, auth=auth)
+            for path in ("/oauth/introspect", "/oauth/check_token")
+            for sent in (token, "x", "")
+            for auth in (("service", SECRET), ("service", "wrong"))
+        ]
+        answers += [
+            site.http.get(path, headers=headers)
+            for path in ("/oauth/tokeninfo", "/oauth/userinfo")
+            for headers in (bearer, {"Authorization": "Bearer x"}, {})
+        ]
+        answers.append(site.post("/oauth/revoke", {"token": token}))
+        assert {answer.status_code for answer in answers} == {200, 400, 401, 403}
+        assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
+
+    def test_i_16_keys_and_lists_are_kept_for_a_stated_time(self, site: Site) -> None:
+        status = claims_of(site.machine())["status"]["status_list"]["uri"]
+        assert site.http.get("/.well-known/jwks.json").headers["cache-control"] == "public, max-age=300"
+        assert "max-age=0" in site.http.get(status).headers["cache-control"]
+        assert site.http.get("/oauth/status/no-such-list").headers["cache-control"] == "no-store"
 
 
 class TestCheckToken:  # Spring Security OAuth 2.x, CheckTokenEndpoint

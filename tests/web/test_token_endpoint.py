@@ -140,7 +140,7 @@ class TestScope:  # RFC 6749 section 3.3
             assert_refused(site.token({**form, "scope": asked}), 400, "invalid_scope")
 
 
-class TestResource:  # RFC 8707 section 2, SECURITY J-14
+class TestResource:  # RFC 8707 section 2
     @pytest.mark.parametrize("form", [MACHINE, PERSON], ids=["machine", "person"])
     def test_becomes_the_audience(self, site: Site, form: dict[str, str]) -> None:
         assert claims_of(site.granted({**form, "resource": RESOURCE})["access_token"])["aud"] == RESOURCE
@@ -171,21 +171,21 @@ class TestResource:  # RFC 8707 section 2, SECURITY J-14
         ],
     )
     @pytest.mark.parametrize("form", [MACHINE, PERSON], ids=["machine", "person"])
-    def test_is_refused_where_it_is_not_one_of_the_clients(
+    def test_j_14_is_refused_where_it_is_not_one_of_the_clients(
         self, site: Site, form: dict[str, str], resources: tuple[str, ...]
     ) -> None:
         with site.writing_nothing():
             pairs = [*form.items(), *(("resource", resource) for resource in resources)]
             assert_refused(site.token(pairs), 400, "invalid_target")
 
-    def test_stays_narrow_through_a_refresh_and_cannot_be_widened(self, site: Site) -> None:
+    def test_f_11_stays_narrow_through_a_refresh_and_cannot_be_widened(self, site: Site) -> None:
         granted = site.granted({**PERSON, "resource": RESOURCE})
         wider = site.refresh(granted["refresh_token"], resource="https://bills.example/api")
         assert_refused(wider, 400, "invalid_target")
         refreshed = site.refresh(granted["refresh_token"]).json()
         assert claims_of(refreshed["access_token"])["aud"] == RESOURCE
 
-    def test_cannot_be_added_by_a_refresh(self, site: Site) -> None:
+    def test_j_14_cannot_be_added_by_a_refresh(self, site: Site) -> None:
         assert_refused(site.refresh(site.person()["refresh_token"], resource=RESOURCE), 400, "invalid_target")
 
 
@@ -275,7 +275,7 @@ class TestMalformedRequest:  # RFC 6749 sections 3.2 and 5.2
             "x" * 5000,
         ],
     )
-    def test_names_a_grant_that_is_not_here(self, site: Site, grant_type: str) -> None:
+    def test_c_11_names_a_grant_that_is_not_here(self, site: Site, grant_type: str) -> None:
         with site.writing_nothing():
             assert_refused(site.token({**PERSON, "grant_type": grant_type}), 400, "unsupported_grant_type")
 
@@ -313,7 +313,7 @@ class TestMalformedRequest:  # RFC 6749 sections 3.2 and 5.2
         assert claims_of(site.person(username)["access_token"])["username"] == username
 
 
-class TestMediaTypes:  # SECURITY C-13
+class TestMediaTypes:  # RFC 6749 section 3.2
     @pytest.mark.parametrize(
         ("content_type", "body"),
         [
@@ -329,7 +329,7 @@ class TestMediaTypes:  # SECURITY C-13
             ("", b"grant_type=client_credentials"),
         ],
     )
-    def test_are_refused_unless_a_form(self, site: Site, content_type: str, body: bytes) -> None:
+    def test_c_13_are_refused_unless_a_form(self, site: Site, content_type: str, body: bytes) -> None:
         with site.writing_nothing():
             assert_refused(site.token(body, headers={"Content-Type": content_type}), 415, "invalid_request")
 
@@ -338,9 +338,9 @@ class TestMediaTypes:  # SECURITY C-13
         assert site.token(MACHINE, headers={"Content-Type": content_type}).status_code == 200
 
 
-class TestMethods:  # SECURITY P-07
+class TestMethods:  # RFC 6749 section 3.2
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE"])
-    def test_but_post_are_not_allowed(self, site: Site, method: str) -> None:
+    def test_p_07_but_post_are_not_allowed(self, site: Site, method: str) -> None:
         response = site.http.request(method, "/oauth/token", params=MACHINE, auth=("service", SECRET))
         assert response.status_code == 405
         assert response.headers["allow"] == "POST"
@@ -348,9 +348,9 @@ class TestMethods:  # SECURITY P-07
         assert "access_token" not in response.text
 
 
-class TestSize:  # SECURITY D-01
+class TestSize:
     @pytest.mark.parametrize("size", [65_537, 70_000, 10_000_000])
-    def test_above_the_limit_is_refused(self, site: Site, size: int) -> None:
+    def test_d_01_above_the_limit_is_refused(self, site: Site, size: int) -> None:
         body = b"grant_type=client_credentials&padding=".ljust(size, b"a")
         with site.writing_nothing():
             assert_refused(site.token(body), 413, "invalid_request")
@@ -359,12 +359,12 @@ class TestSize:  # SECURITY D-01
         assert site.token(b"grant_type=client_credentials&padding=".ljust(65_536, b"a")).status_code == 200
 
 
-class TestQuery:  # SECURITY C-05
+class TestQuery:  # RFC 6749 section 2.3.1
     @pytest.mark.parametrize(
         "name",
         ["client_id", "client_secret", "grant_type", "username", "password", "code", "refresh_token", "token"],
     )
-    def test_is_no_place_for_what_must_not_be_logged(self, site: Site, name: str) -> None:
+    def test_c_05_is_no_place_for_what_must_not_be_logged(self, site: Site, name: str) -> None:
         with site.writing_nothing():
             response = site.post(f"/oauth/token?{name}=a-value-that-no-log-may-see", MACHINE)
         assert_refused(response, 400, "invalid_request")
@@ -377,7 +377,7 @@ class TestQuery:  # SECURITY C-05
             response = site.post(f"/oauth/token?{name}=read", MACHINE)
         assert_refused(response, 400, "invalid_request")
 
-    def test_alone_is_never_enough(self, site: Site) -> None:
+    def test_c_05_alone_is_never_enough(self, site: Site) -> None:
         with site.writing_nothing():
             query = f"grant_type=client_credentials&client_id=service&client_secret={SECRET}"
             assert_refused(site.post(f"/oauth/token?{query}", auth=None), 400, "invalid_request")
@@ -420,7 +420,7 @@ class TestPassword:  # RFC 6749 section 4.3
         assert_refused(response, 400, "invalid_grant")
 
 
-class TestRefresh:  # RFC 6749 section 6, SECURITY F
+class TestRefresh:  # RFC 6749 section 6
     def test_f_02_cannot_widen_the_scope_and_the_token_stays_good(self, site: Site) -> None:
         token = site.granted({**PERSON, "scope": "read"})["refresh_token"]
         with site.writing_nothing():
@@ -499,7 +499,7 @@ class TestRefresh:  # RFC 6749 section 6, SECURITY F
             assert not site.is_active(granted["access_token"])
 
     def test_never_takes_a_retry_where_the_realm_is_strict(self, site: Site) -> None:
-        """Also where the rotation seems to lie in the future: the request began a second before it."""
+        """Also where the rotation seems to lie in the future: another began earlier, or the clock went back (S-06)."""
         site.home.realm(retry_in=0)
         try:
             first = site.person()

@@ -4,18 +4,83 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from sqlite_utils import Database
 
-from jwtauth.errors import ConfigurationError
+from jwtauth.errors import ConfigurationError, Overloaded
 from jwtauth.store.sqlite.migrations import migrations
 
 STATEMENTS: Final = 128
 """Prepared statements that a connection keeps."""
 
+BESIDE: Final = ("-wal", "-shm")
+"""How the files end that SQLite keeps beside a database: its log, and the index of that."""
+
+BACKUP: Final = 0x6A776275
+"""SQLite's application_id of a backup; a database has none."""
+
+Connection = TypeVar("Connection", bound=sqlite3.Connection)
+
 _ADVICE: Final = "correct the setting database, or restore the file from a backup"
+
+
+class Reader(sqlite3.Connection):
+    """A connection that answers a fault of the file by a refusal: whoever only reads can do nothing about it."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As sqlite3 does.
+
+        Raises:
+            Overloaded: the file cannot be read.
+        """
+        return self.cursor(_Cursor).execute(sql, parameters)
+
+
+class _Cursor(sqlite3.Cursor):
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.DatabaseError as problem:
+            raise _refusal(problem) from None
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except sqlite3.DatabaseError as problem:
+            raise _refusal(problem) from None
+
+
+def is_fault(problem: Exception) -> bool:
+    """Whether it is the file that failed (locked, full, unreadable, damaged), not the statement or its values."""
+    return type(problem) in (sqlite3.OperationalError, sqlite3.DatabaseError)
+
+
+def name_of(problem: Exception) -> str:
+    """What SQLite calls it."""
+    return getattr(problem, "sqlite_errorname", None) or type(problem).__name__
+
+
+def files_of(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+    """The database with the files beside it, and which files these are: device and inode.
+
+    A name that leads elsewhere later is another file: what is written then is lost with the next restart.
+    """
+    path = connection.execute("PRAGMA database_list").fetchall()[0][2]
+    names = [path, *(path + ending for ending in BESIDE)]
+    return {name: identity for name in names if (identity := _identity(name)) is not None}
+
+
+def are_in_place(files: dict[str, tuple[int, int]]) -> bool:
+    """Whether all the names still lead to the files that they led to."""
+    return all(_identity(name) == identity for name, identity in files.items())
+
+
+def is_replaced(files: dict[str, tuple[int, int]]) -> bool:
+    """Whether another database stands where the first of the files was."""
+    name, identity = next(iter(files.items()))
+    return _identity(name) not in (identity, None)
 
 
 def prepare(path: Path) -> None:
@@ -26,11 +91,11 @@ def prepare(path: Path) -> None:
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = _connect(path)
+        connection = _connect(path, sqlite3.Connection)
     except (OSError, sqlite3.Error) as problem:
         raise ConfigurationError(f"database {path} cannot be opened for writing: {problem}; {_ADVICE}") from None
     try:
-        _refuse_newer(connection, path)
+        refuse_newer(connection, path)
         migrations.apply(Database(connection))
     except sqlite3.Error as problem:
         raise ConfigurationError(f"database {path} cannot be brought up to date: {problem}") from None
@@ -44,13 +109,22 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         ConfigurationError: the file is missing, no database, read-only, or of another version.
     """
+    return _connect_current(path, sqlite3.Connection)
+
+
+def connect_reader(path: Path) -> Reader:
+    """The same for somebody who only reads."""
+    return _connect_current(path, Reader)
+
+
+def _connect_current(path: Path, kind: type[Connection]) -> Connection:
     if not path.exists():
         raise ConfigurationError(f"database {path} does not exist; run `jwtauth init`, or correct the setting database")
     if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
         raise ConfigurationError(f"database {path} or its folder is read-only; the service has to write to both")
     try:
-        connection = _connect(path)
-        _refuse_newer(connection, path)
+        connection = _connect(path, kind)
+        refuse_newer(connection, path)
         pending = migrations.pending(Database(connection))
     except sqlite3.Error as problem:
         raise ConfigurationError(f"database {path} cannot be opened: {problem}; {_ADVICE}") from None
@@ -60,27 +134,43 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, kind: type[Connection]) -> Connection:
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw",
+        f"file:{quote(os.fsencode(path))}?mode=rw",
         uri=True,
         timeout=5.0,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=STATEMENTS,
+        factory=kind,
     )
     try:
+        _refuse_backup(connection, path)
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
         connection.execute("PRAGMA synchronous = FULL").fetchall()
         connection.execute("PRAGMA foreign_keys = ON").fetchall()
         connection.execute("PRAGMA trusted_schema = OFF").fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, ConfigurationError):
         connection.close()
         raise
     return connection
 
 
-def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
+def _refuse_backup(connection: sqlite3.Connection, path: Path) -> None:
+    """A backup that was copied into place would bring used refresh tokens back to life (SECURITY S-07)."""
+    if connection.execute("PRAGMA application_id").fetchall() == [(BACKUP,)]:
+        raise ConfigurationError(
+            f"database {path} is a backup; move it elsewhere and put it back with `jwtauth restore FILE`, which ends"
+            " what was issued before"
+        )
+
+
+def refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
+    """Let a database pass that this version knows all migrations of.
+
+    Raises:
+        ConfigurationError: it was made by a newer version; the connection is closed.
+    """
     with closing(Database(memory=True)) as empty:
         known = {migration.name for migration in migrations.pending(empty)}
     unknown = [applied.name for applied in migrations.applied(Database(connection)) if applied.name not in known]
@@ -89,3 +179,15 @@ def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
         raise ConfigurationError(
             f"database {path} was made by a newer version of jwtauth ({unknown[-1]}); install that version"
         )
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(name)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _refusal(problem: sqlite3.DatabaseError) -> Exception:
+    return Overloaded(f"the database could not be read: {name_of(problem)}") if is_fault(problem) else problem

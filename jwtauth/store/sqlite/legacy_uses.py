@@ -25,7 +25,8 @@ class SqliteLegacyUses:
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany(
                 """
-                INSERT INTO legacy_uses VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (client_id, door) DO UPDATE
+                INSERT INTO legacy_uses SELECT id, ?2, ?3, ?4, ?4 FROM clients WHERE id = ?1
+                    ON CONFLICT (client_id, door) DO UPDATE
                    SET count = count + excluded.count,
                        first_at = min(first_at, excluded.first_at),
                        last_at = max(last_at, excluded.last_at)

@@ -104,6 +104,14 @@ class SqlitePositions:
         if is_build or self._loaded == len(found):
             self._loaded_at_build = self._loaded
 
+    def forget(self) -> None:
+        """Let `load` begin anew: what was denied is of another time line."""
+        self._denied = PositionSet()
+        self._versions = {}
+        self._last_id = 0
+        self._loaded = 0
+        self._loaded_at_build = 0
+
     def _lists(self, first: int, last: int | None) -> list[int]:
         """The lists from `first` to `last` in which a grant or a block still is, and the one in use."""
         ((current,),) = self._reader.execute("SELECT next_position / ? FROM state", (LIST_SIZE,)).fetchall()

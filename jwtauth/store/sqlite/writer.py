@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from jwtauth.errors import Overloaded
+from jwtauth.store.ports import OnCommit
+from jwtauth.store.sqlite.connection import are_in_place, files_of, is_fault, name_of
 
 T = TypeVar("T")
 
@@ -67,15 +69,27 @@ class _Job:
 class Writer:
     """Runs writes in the order they came, in groups. Used from one event loop at a time."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Take over a connection; `close` closes it."""
+    def __init__(self, connection: sqlite3.Connection, *, on_commit: OnCommit | None = None) -> None:
+        """Take over a connection; `close` closes it. `on_commit` is told of every transaction."""
         connection.execute("PRAGMA busy_timeout = 0").fetchall()
         self._connection = connection
+        self._files = files_of(connection)
+        self._on_commit = on_commit
         self._turn: list[_Job] = []
         self._is_closed = False
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="jwtauth-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for their turn."""
+        return self._queue.qsize() + len(self._turn)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread is there: without it every write would wait for ever."""
+        return self._thread.is_alive()
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns, once its writes are on the disk.
@@ -85,11 +99,12 @@ class Writer:
         that has.
 
         Raises:
-            Overloaded: the database stayed locked or could not write; nothing of this write was kept.
+            Overloaded: the database stayed locked, could not write, or is no longer where it was; nothing of this
+                write was kept.
         """
         if self._is_closed:
             raise Overloaded("the service is stopping; try again")
-        if self._queue.qsize() + len(self._turn) >= BACKLOG:
+        if self.waiting >= BACKLOG:
             raise Overloaded("too many writes are waiting; try again")
         job = _Job(work, asyncio.get_running_loop())
         if not self._turn:
@@ -138,6 +153,8 @@ class Writer:
         return found, False
 
     def _commit(self, jobs: list[_Job]) -> None:
+        began = time.perf_counter()
+        fault: Literal["busy", "failed"] | None = None
         try:
             self._begin()
             for job in jobs:
@@ -148,16 +165,21 @@ class Writer:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
             for job in jobs:
-                job.error = Overloaded(f"the database could not write: {_name(problem)}")
+                job.error = _refusal(problem)
+            fault = "busy" if name_of(problem).startswith(_BUSY) else "failed"
+        if self._on_commit is not None:
+            self._on_commit(len(jobs), time.perf_counter() - began, fault)
 
     def _begin(self) -> None:
+        if not are_in_place(self._files):
+            raise Overloaded("the database was moved, deleted or replaced under the running service")
         deadline = time.monotonic() + BUSY_FOR
         pause = 0.0005
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as problem:
-                if _name(problem).startswith(_BUSY) and time.monotonic() < deadline:
+                if name_of(problem).startswith(_BUSY) and time.monotonic() < deadline:
                     time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the waiting
                     pause = min(pause * 2, 0.02)
                     continue
@@ -168,9 +190,9 @@ class Writer:
         self._connection.execute("SAVEPOINT one_write")
         try:
             job.result = job.work(self._connection)
-        except sqlite3.OperationalError:
-            raise
         except Exception as problem:
+            if is_fault(problem):
+                raise
             self._connection.execute("ROLLBACK TO one_write")
             job.error = problem
         self._connection.execute("RELEASE one_write")
@@ -192,5 +214,7 @@ def _deliver_here(jobs: list[_Job]) -> None:
         job.deliver()
 
 
-def _name(problem: Exception) -> str:
-    return getattr(problem, "sqlite_errorname", None) or type(problem).__name__
+def _refusal(problem: Exception) -> Overloaded:
+    if isinstance(problem, Overloaded):
+        return problem
+    return Overloaded(f"the database could not write: {name_of(problem)}")

@@ -1,7 +1,5 @@
 """`LegacyUses`: how often clients went through legacy doors, added up for all workers."""
 
-import sqlite3
-
 import pytest
 
 from jwtauth.protocol.legacy import NO_SECRET, QUERY
@@ -40,9 +38,13 @@ class LegacyUsesConformance(Conformance):
         assert ask(store.legacy_uses.all("nowhere")) == []
 
     def test_adds_all_or_nothing(self, store: Store, cast: Cast, ask: Ask) -> None:
-        with pytest.raises(sqlite3.IntegrityError):
-            ask(store.legacy_uses.add({(cast.player.id, QUERY): 1, (999, QUERY): 1}, now=NOW))
+        with pytest.raises(OverflowError):
+            ask(store.legacy_uses.add({(cast.player.id, QUERY): 1, (cast.cinema.id, QUERY): 1 << 63}, now=NOW))
         assert ask(store.legacy_uses.all()) == []
+
+    def test_passes_over_a_client_that_is_not_there(self, store: Store, cast: Cast, ask: Ask) -> None:
+        ask(store.legacy_uses.add({(999, QUERY): 1, (cast.player.id, QUERY): 1}, now=NOW))
+        assert [use.client_id for use in ask(store.legacy_uses.all())] == ["player"]
 
     def test_loses_no_use_in_a_burst(self, store: Store, cast: Cast, memory: OpenStore, ask: Ask) -> None:
         def racer(store: Store, ask: Ask) -> None:

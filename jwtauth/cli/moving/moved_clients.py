@@ -9,7 +9,7 @@ from msgspec.structs import fields
 
 from jwtauth import passwords
 from jwtauth.cli import client_settings
-from jwtauth.cli.rows import TRUTHS, Problem, Row, typed
+from jwtauth.cli.moving.rows import TRUTHS, Problem, Row, typed
 from jwtauth.errors import ConfigurationError, InvalidScope
 from jwtauth.passwords import MissingExtra, Taken
 from jwtauth.protocol import registration

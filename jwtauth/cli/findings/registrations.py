@@ -1,17 +1,16 @@
-"""What is wrong, risky or due for a change in an installation: `serve` asks before it starts, `doctor` whenever called.
+"""What can be said of an opened database: of everything that was registered, and of the keys that belong to it.
 
 A rule is a generator of findings; severity alone decides who is told.
 """
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from jwtauth.cli import client_secrets, setup
+from jwtauth.cli.findings.finding import Finding, Severity, told
 from jwtauth.cli.printing import iso
 from jwtauth.cli.running import open_keys
 from jwtauth.dialects.dialect import STANDARD_NAME
@@ -28,31 +27,6 @@ from jwtauth.settings import Source
 from jwtauth.store.ports import Store
 
 
-class Severity(StrEnum):
-    """How bad it is, the worst first."""
-
-    ERROR = "error"
-    """`jwtauth serve` does not start."""
-    WARNING = "warning"
-    """`jwtauth serve` says so when it starts."""
-    ADVICE = "advice"
-    """Safe only as long as somebody knows why it is so; `jwtauth doctor` alone says it."""
-
-
-class Finding(Struct, frozen=True):
-    """One thing that somebody should look at."""
-
-    severity: Severity
-    what: str
-    remedy: str
-    """The command or the setting that changes it."""
-
-    @property
-    def text(self) -> str:
-        """All of it in one line."""
-        return f"{self.what}; {self.remedy}" if self.remedy else self.what
-
-
 class Registered(Struct, frozen=True, kw_only=True):
     """Everything that was registered, for the rules to look at."""
 
@@ -61,29 +35,6 @@ class Registered(Struct, frozen=True, kw_only=True):
     clients: Sequence[Client]
     users: Sequence[User]
     now: int
-
-
-def of_settings(source: Source) -> Iterator[Finding]:
-    """What can be said before the database is opened."""
-    if urlsplit(source.settings.issuer).scheme != "https" and not source.settings.is_loopback:
-        yield Finding(
-            Severity.ERROR,
-            f"setting issuer: {source.settings.issuer} is plain http off loopback, tokens would travel in the clear",
-            "put a TLS proxy in front and set an https issuer",
-        )
-    if not source.settings.trusted_proxies and source.settings.issuer.startswith("https:"):
-        yield Finding(
-            Severity.WARNING,
-            "trusted_proxies is empty: wrong passwords are counted per account only, not per client address, as"
-            " everybody comes through your TLS proxy",
-            "name its address there",
-        )
-    if source.database.exists() and source.database.stat().st_mode & 0o077:
-        yield Finding(
-            Severity.WARNING,
-            f"{source.database} can be read by others: it holds hashes of passwords",
-            f"run: chmod 600 {shlex.quote(str(source.database))}",
-        )
 
 
 async def of_store(source: Source, store: Store, *, now: int) -> list[Finding]:
@@ -96,35 +47,8 @@ async def of_store(source: Source, store: Store, *, now: int) -> list[Finding]:
         now=now,
     )
     fingerprints = store.administration.fingerprints()
-    found = [finding for rule in _RULES for finding in _told(rule, registered)]
-    return list(dict.fromkeys([*found, *_told(_keys, source, fingerprints, now)]))
-
-
-def of_problem(problem: ConfigurationError) -> Finding:
-    """A refusal as a finding."""
-    what, _, remedy = str(problem).partition("; ")
-    return Finding(Severity.ERROR, what, remedy)
-
-
-def require_startable(found: Iterable[Finding]) -> list[str]:
-    """Let an installation pass in which nothing is wrong; returns what to warn of.
-
-    Raises:
-        ConfigurationError: something is; the message has the remedy.
-    """
-    known = list(found)
-    for finding in known:
-        if finding.severity is Severity.ERROR:
-            raise ConfigurationError(finding.text)
-    return [finding.text for finding in known if finding.severity is Severity.WARNING]
-
-
-def _told(rule: Callable[..., Iterable[Finding]], *facts: object) -> Iterator[Finding]:
-    """What a rule finds; what keeps it from looking is a finding too."""
-    try:
-        yield from rule(*facts)
-    except ConfigurationError as problem:
-        yield of_problem(problem)
+    found = [finding for rule in _RULES for finding in told(rule, registered)]
+    return list(dict.fromkeys([*found, *told(_keys, source, fingerprints, now)]))
 
 
 def _demonstration(registered: Registered) -> Iterator[Finding]:
@@ -149,7 +73,7 @@ def _id_token_keys(registered: Registered) -> Iterator[Finding]:
             "run `jwtauth init`: it makes what is missing and leaves the rest as it is",
         )
     for client in registered.clients:
-        yield from _told(_id_token_key, client, present | {setup.ID_TOKEN_ALGORITHM})
+        yield from told(_id_token_key, client, present | {setup.ID_TOKEN_ALGORITHM})
 
 
 def _id_token_key(client: Client, present: frozenset[str]) -> Iterable[Finding]:
@@ -209,7 +133,7 @@ def _upstreams(registered: Registered) -> Iterator[Finding]:
     """Upstreams whose tokens nobody could prove, as an older version or another hand may have left them."""
     for realm in registered.realms:
         if realm.upstream is not None:
-            for finding in _told(_upstream, realm.upstream):
+            for finding in told(_upstream, realm.upstream):
                 yield Finding(
                     finding.severity,
                     f"realm {realm.name}: {finding.text}",
@@ -238,7 +162,7 @@ def _custom_grants(registered: Registered) -> Iterator[Finding]:
     """Grants that a realm names and nobody can load."""
     for realm in registered.realms:
         for grant_type, module in realm.custom_grants.items():
-            for finding in _told(_custom_grant, module):
+            for finding in told(_custom_grant, module):
                 yield Finding(
                     finding.severity,
                     f"realm {realm.name}: {finding.what}",

@@ -195,10 +195,13 @@ def _delimiter(text: str) -> str:
 
 def _read_json(content: bytes) -> list[dict[str, Any] | str]:
     """Each row, or why it is none."""
+    text = _text(content)
     try:
-        rows = msgspec.json.decode(content, type=list[Any])
+        rows = msgspec.json.decode(text, type=list[Any])
     except msgspec.DecodeError as problem:
         raise ConfigurationError(f"expected a JSON list of objects: {problem}") from None
+    except RecursionError:
+        raise ConfigurationError("expected a JSON list of objects: it is nested too deeply") from None
     return [row if isinstance(row, dict) else "is no JSON object" for row in rows]
 
 

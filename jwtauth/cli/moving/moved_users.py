@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct, UnsetType
 
 from jwtauth import passwords
-from jwtauth.cli.rows import Problem, Row, typed
+from jwtauth.cli.moving.rows import Problem, Row, typed
 from jwtauth.errors import ConfigurationError
 from jwtauth.passwords import MissingExtra, Taken
 from jwtauth.protocol import registration

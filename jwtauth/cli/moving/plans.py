@@ -7,10 +7,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from jwtauth.cli import lookup, moved_clients, moved_users, rows, setup
-from jwtauth.cli.moved_clients import MovedClient
-from jwtauth.cli.moved_users import Join, Joining, MovedUser
-from jwtauth.cli.rows import Problem, Row, Table
+from jwtauth.cli import lookup, setup
+from jwtauth.cli.moving import moved_clients, moved_users, rows
+from jwtauth.cli.moving.moved_clients import MovedClient
+from jwtauth.cli.moving.moved_users import Join, Joining, MovedUser
+from jwtauth.cli.moving.rows import Problem, Row, Table
 from jwtauth.cli.running import now, open_keys
 from jwtauth.errors import ConfigurationError
 from jwtauth.protocol.records import GrantType, Realm, User

@@ -1,0 +1,44 @@
+"""Noting a request at the door: where it comes from, and the id that its log lines and its answer share."""
+
+import re
+from typing import Final
+
+from litestar.types import HTTPScope, Message, Send
+
+from jwtauth.issuer.issuer import Issuer
+from jwtauth.observe import arrival
+from jwtauth.observe.arrival import Arrival
+from jwtauth.web import asgi
+from jwtauth.web.addresses import Addresses
+
+HEADER: Final = b"x-request-id"
+
+_USABLE: Final = re.compile(arrival.REQUEST_ID.encode())
+"""What a proxy may call a request."""
+
+
+class Arrivals:
+    """Notes the requests of one issuer."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._new_id = issuer.random_name
+        self._addresses = Addresses(issuer.settings)
+
+    def note(self, scope: HTTPScope) -> Arrival:
+        """Begin to work for a request. A trusted proxy may have given it an id; anybody else's is not heeded."""
+        sent = asgi.header(scope, HEADER) if self._addresses.is_from_proxy(scope) else None
+        request_id = sent.decode() if sent is not None and _USABLE.fullmatch(sent) else self._new_id()
+        noted = Arrival(request_id, self._addresses.of(scope))
+        arrival.begin(noted)
+        return noted
+
+
+def named(send: Send, noted: Arrival) -> Send:
+    """`send` whose answer names its request."""
+
+    async def send_named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (HEADER, noted.request_id.encode())]
+        await send(message)
+
+    return send_named
