@@ -62,10 +62,10 @@ def create(issuer: Issuer, dialects: Mapping[str, Dialect] = DIALECTS, *, files:
             await litestar(scope, receive, send)
         elif not hosts.is_known(scope, known_hosts):
             await hosts.refuse(Measured(send, unknown))
-        elif status.is_below(scope["path"], lists):
-            await status_lists(scope, receive, send)
         else:
-            await machines.get(scope["path"], pages)(scope, receive, send)
+            path = scope["path"]
+            handler = machines.get(path) or (status_lists if status.is_below(path, lists) else pages)
+            await handler(scope, receive, send)
 
     return _traced(app, issuer, base, (*machines, *counted)) if issuer.settings.tracing else app
 

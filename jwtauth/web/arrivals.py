@@ -26,11 +26,15 @@ class Arrivals:
 
     def note(self, scope: HTTPScope) -> Arrival:
         """Begin to work for a request. A trusted proxy may have given it an id; anybody else's is not heeded."""
-        sent = asgi.header(scope, HEADER) if self._addresses.is_from_proxy(scope) else None
-        request_id = sent.decode() if sent is not None and _USABLE.fullmatch(sent) else self._new_id()
-        noted = Arrival(request_id, self._addresses.of(scope))
+        noted = Arrival(self._sent_id(scope) or self._new_id(), self._addresses.of(scope))
         arrival.begin(noted)
         return noted
+
+    def _sent_id(self, scope: HTTPScope) -> str | None:
+        if not self._addresses.is_from_proxy(scope):
+            return None
+        sent = asgi.header(scope, HEADER)
+        return sent.decode() if sent is not None and _USABLE.fullmatch(sent) else None
 
 
 def named(send: Send, noted: Arrival) -> Send:

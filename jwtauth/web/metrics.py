@@ -64,7 +64,7 @@ class Readers:
 
     def __init__(self, settings: Settings) -> None:
         self._addresses = Addresses(settings)
-        self._networks = [ip_network(network) for network in settings.metrics_from]
+        self._networks = tuple(ip_network(network) for network in settings.metrics_from)
         parts = urlsplit(settings.issuer)
         self._outside = {parts.netloc.encode(), f"{parts.hostname}:443".encode()} if parts.scheme == "https" else set()
         """Names that only a proxy in front can have been asked by, as we speak no TLS."""

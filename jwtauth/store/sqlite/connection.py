@@ -43,13 +43,13 @@ class _Cursor(sqlite3.Cursor):
         try:
             return super().execute(sql, parameters)
         except sqlite3.DatabaseError as problem:
-            raise _refusal(problem) from None
+            raise refusal_of(problem) from None
 
     def fetchall(self) -> list[Any]:
         try:
             return super().fetchall()
         except sqlite3.DatabaseError as problem:
-            raise _refusal(problem) from None
+            raise refusal_of(problem) from None
 
 
 def is_fault(problem: Exception) -> bool:
@@ -189,5 +189,6 @@ def _identity(name: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _refusal(problem: sqlite3.DatabaseError) -> Exception:
+def refusal_of(problem: sqlite3.DatabaseError) -> Exception:
+    """What a reader is told of a fault of the file; anything else is a bug and stays what it is."""
     return Overloaded(f"the database could not be read: {name_of(problem)}") if is_fault(problem) else problem

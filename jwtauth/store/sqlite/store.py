@@ -5,13 +5,14 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from jwtauth.errors import ConfigurationError, Overloaded
 from jwtauth.store.ports import Administration, Figures, OnCommit, Versions
 from jwtauth.store.sqlite.administration import SqliteAdministration
 from jwtauth.store.sqlite.attempts import SqliteAttempts
-from jwtauth.store.sqlite.connection import connect, connect_reader, files_of, is_replaced
+from jwtauth.store.sqlite.connection import connect, connect_reader, files_of, is_replaced, refusal_of
 from jwtauth.store.sqlite.consents import SqliteConsents
 from jwtauth.store.sqlite.directory import SqliteDirectory
 from jwtauth.store.sqlite.grants import SqliteGrants
@@ -21,6 +22,9 @@ from jwtauth.store.sqlite.positions import SqlitePositions
 from jwtauth.store.sqlite.revocations import SqliteRevocations
 from jwtauth.store.sqlite.sessions import SqliteSessions
 from jwtauth.store.sqlite.writer import Writer
+
+LOOK_IN: Final = 1.0
+"""After so many seconds at most it is noticed that another file was put in the place of the database."""
 
 _LARGEST_USER_VERSION: Final = 1 << 31
 
@@ -55,19 +59,37 @@ class SqliteStore:
         self.administration: Administration = SqliteAdministration(
             self._reader, self._writer, max_token_lifetime=max_token_lifetime
         )
+        self._look = self._reader.cursor()
+        """Kept, as each request looks."""
+        self._looked_at = -LOOK_IN
         self._data_version = -1
         self._versions = Versions(-1, -1, -1)
         self.refresh()
 
     def refresh(self) -> Versions:
         """See `Store.refresh`."""
-        if is_replaced(self._files):
-            raise Overloaded("another database was put in the place of this one; restart the service")
-        ((data_version,),) = self._reader.execute("PRAGMA data_version").fetchall()
+        self._require_place()
+        try:
+            ((data_version,),) = self._look.execute("PRAGMA data_version").fetchall()
+        except sqlite3.DatabaseError as problem:
+            raise refusal_of(problem) from None
         if data_version != self._data_version:
             self._catch_up()
             self._data_version = data_version
         return self._versions
+
+    def _require_place(self) -> None:
+        """Look now and then whether the file is still the one that the name leads to.
+
+        Raises:
+            Overloaded: it is not.
+        """
+        now = monotonic()
+        if now - self._looked_at < LOOK_IN:
+            return
+        if is_replaced(self._files):
+            raise Overloaded("another database was put in the place of this one; restart the service")
+        self._looked_at = now
 
     def damage(self) -> str | None:
         """The first thing that SQLite finds broken in the file, None where it finds nothing; reads all of it."""
