@@ -23,10 +23,14 @@ ID_TOKEN_ALGORITHM: Final = id_token.ALGORITHMS[0]
 def initialise(source: Source, *, now: int) -> None:
     """Make the database, server.secret, signing keys and the built-in realm; what exists stays as it is.
 
+    A new database beside old keys is another time line: nothing that was issued before may mean anything in it, as it
+    knows nothing of what was revoked or used.
+
     Raises:
         ConfigurationError: a file is unsafe or damaged, or a server secret that the database knows is gone.
     """
-    connection.prepare(source.database)
+    was_lost = bool(open_keys(source).stamp())  # where the database is new and the keys are not
+    connection.prepare(source.database, epoch=now if was_lost else connection.FIRST_EPOCH)
 
     async def work(store: Store) -> None:
         folder = open_keys(source)

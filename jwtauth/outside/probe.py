@@ -31,6 +31,18 @@ class NotTrusted(NoAnswer):
     """Nobody whom this machine trusts vouches for the certificate."""
 
 
+class OtherName(NotTrusted):
+    """The certificate is somebody else's."""
+
+
+class NotValidNow(NotTrusted):
+    """The certificate is over, or not yet valid."""
+
+
+_DISTRUST: Final = {9: NotValidNow, 10: NotValidNow, 62: OtherName, 64: OtherName}
+"""What OpenSSL's numbers mean (X509_V_ERR_...); any other is about who vouches for the certificate."""
+
+
 class Reply(Struct, frozen=True, kw_only=True):
     """What was answered, whatever its status."""
 
@@ -101,6 +113,6 @@ def _unanswered(problem: Exception) -> NoAnswer:
     cause: BaseException | None = problem
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return NotTrusted(cause.verify_message)
+            return _DISTRUST.get(cause.verify_code, NotTrusted)(cause.verify_message)
         cause = cause.__cause__ or cause.__context__
     return NoAnswer(str(problem) or type(problem).__name__)

@@ -25,6 +25,15 @@ from tests.support.home import give_rsa_key
 Run = Callable[..., Result]
 
 
+def epoch_of(source: Source) -> int:
+    """The epoch of the folder's database."""
+
+    async def work(store: Store) -> int:
+        return store.epoch
+
+    return with_store(source, work)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with nothing but settings that make hashes cheap."""
@@ -143,7 +152,7 @@ def is_denied(source: Source) -> Callable[[Grant], bool]:
 @pytest.fixture
 def refresh_token_of(source: Source) -> Callable[[Grant], str]:
     def make(grant: Grant) -> str:
-        sealer = Sealer(KeyFolder(source.keys).read_secrets(), epoch=1)
+        sealer = Sealer(KeyFolder(source.keys).read_secrets(), epoch=epoch_of(source))
         pointer = Pointer(grant_id=grant.id, generation=grant.generation, secret_number=grant.secret_number)
         return sealer.refresh_token(pointer)
 
@@ -159,7 +168,7 @@ def access_token_of(source: Source) -> Callable[..., str]:
         permission = Permission(
             client_id="portal", subject="u.x", scope=("read",), audience=("a",), authorities=(), lifetime_in=600
         )
-        uri = f"{issuer}/oauth/status/{status_list.list_name(grant.position, epoch=1)}"
+        uri = f"{issuer}/oauth/status/{status_list.list_name(grant.position, epoch=epoch_of(source))}"
         status = StatusList(idx=status_list.index(grant.position), uri=uri)
         token = claims.make(permission, issuer=issuer, status=status, jti="one", now=now - age)
         key = Keyring(KeyFolder(source.keys), max_token_lifetime=86_400).signing_key("ES256", now=now)

@@ -70,7 +70,9 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 class TestBackup:
-    def test_says_what_it_copied(self, people: Run, start_grant: Callable[[], Grant], read: Any, file: Path) -> None:
+    def test_says_what_it_copied(
+        self, people: Run, start_grant: Callable[[], Grant], read: Any, source: Source, file: Path
+    ) -> None:
         grant = start_grant()
         assert read("backup", str(file)) == {
             "file": str(file),
@@ -79,7 +81,7 @@ class TestBackup:
             "clients": 1,
             "users": 1,
             "grants": 1,
-            "epoch": 1,
+            "epoch": rows(source.database, "SELECT epoch FROM state")[0][0],
             "newest_grant_at": grant.created_at,
             "secrets_file": None,
             "secrets": [],

@@ -79,7 +79,7 @@ class TestDoctor:
     def test_says_that_there_is_no_database(self, examine: Examine) -> None:
         ((severity, text),) = examine()
         assert severity == "error"
-        assert text.endswith("does not exist; run `jwtauth init`, or correct the setting database")
+        assert "does not exist; run `jwtauth init` for a new one, `jwtauth restore FILE` if it was lost," in text
 
     def test_says_that_the_schema_is_old(
         self, service: Callable[..., Result], source: Source, examine: Examine

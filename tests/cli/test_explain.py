@@ -1,18 +1,21 @@
 """`jwtauth explain`: what it says of a token is what the service does with it, and it changes nothing."""
 
 import json
+import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import pytest
 from click.testing import CliRunner
 from msgspec import structs
 
 from jwtauth.cli.commands import root
 from jwtauth.cli.explain import explain_request
+from jwtauth.cli.explaining import remedies
 from jwtauth.errors import ConfigurationError, InvalidToken
 from jwtauth.keyring import jws
 from jwtauth.keyring.folder import KeyFolder
@@ -186,6 +189,28 @@ class TestAccessTokens:
             assert verifier.verify(token).client_id == "service"
         with Verifier(world.server.url, audience="https://other.example") as verifier, pytest.raises(InvalidToken):
             verifier.verify(token)
+
+    def test_that_just_expired_are_told_of_both_those_who_judge_them(self, world: World) -> None:
+        now, token = int(time.time()), world.machine()
+        audience = claims_of(token)["aud"]
+        expired = world.signed(token, iat=now - 700, exp=now - 5)
+        said = world.explain(expired, "--audience", audience)
+        assert said["is_accepted"] is world.is_active(expired) is False
+        assert "jwtauth.verifier still accepts it until" in said["note"]
+        with Verifier(world.server.url, audience=audience) as verifier:
+            assert verifier.verify(expired).client_id == "service"
+        for late in (_expired(world), world.signed(token, iat=now - 700, exp=now - 5, iss="https://other.example")):
+            assert "accepts" not in world.explain(late, "--audience", audience)["note"]
+
+    def test_of_a_client_that_is_gone_are_told_of_both_those_who_judge_them(self, world: World) -> None:
+        token = world.signed(world.machine(), client_id="gone", sub="gone")
+        audience = claims_of(token)["aud"]
+        said = world.explain(token, "--audience", audience)
+        assert said["is_accepted"] is world.is_active(token) is False
+        assert world.failed(token) == ["client"]
+        with Verifier(world.server.url, audience=audience) as verifier:
+            assert verifier.verify(token).client_id == "gone"
+        assert "resource servers do not look at that, and accept it" in said["note"]
 
     def test_need_the_scope_that_is_asked_for(self, world: World) -> None:
         token = world.granted({"grant_type": "client_credentials", "scope": "read"})["access_token"]
@@ -362,9 +387,10 @@ class TestWhatIsPrinted:
     def test_is_a_table_and_a_verdict(self, world: World) -> None:
         result = self.run(world, _expired(world))
         assert result.exit_code == 1
-        head, *rows, verdict = result.stdout.splitlines()
+        head, *rows, verdict, remedy = result.stdout.splitlines()
         assert head.split() == ["check", "expected", "got", "result"]
         assert [row.split()[0] for row in rows if row.endswith("FAILED")] == ["exp"]
+        assert remedy.startswith("next: let the application refresh")
         assert verdict == "this access token is refused, invalid_token: the token has expired"
         accepted = self.run(world, world.machine())
         assert accepted.exit_code == 0
@@ -377,9 +403,27 @@ class TestWhatIsPrinted:
         assert all(line.isprintable() for line in printed.splitlines())
         assert max(map(len, printed.splitlines())) < 1000
 
-    @pytest.mark.parametrize("text", ["", "a.b.c", "rt_", "ac_" + "A" * 48, "x" * 20_000, "ein Wört"])
+    @pytest.mark.parametrize("text", [" . ", "a.b.c", "rt_", "ac_" + "A" * 48, "x" * 20_000, "ein Wört"])
     def test_is_a_refusal_for_what_is_no_token(self, world: World, text: str) -> None:
-        assert self.run(world, text or " . ").exit_code == 1
+        assert self.run(world, text).exit_code == 1
+
+    def test_is_one_line_for_nothing(self, world: World) -> None:
+        for nothing in ("", " \n", "Bearer "):
+            result = self.run(world, nothing)
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert result.stderr.strip().endswith("nothing was given: name a token or a request id, or send it to -")
+
+    @pytest.mark.parametrize(
+        "paste", ["Bearer {}", "bearer  {}\n", "Authorization: Bearer {}", '{{"token_type": "Bearer", "access_token": "{}"}}']
+    )
+    def test_is_the_same_for_a_token_as_it_was_pasted(self, world: World, paste: str) -> None:
+        result = self.run(world, paste.format(world.machine()))
+        assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "this access token is accepted")
+
+    def test_says_which_member_of_an_answer_is_missing(self, world: World) -> None:
+        result = self.run(world, '{"error": "invalid_grant"}')
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "without access_token" in result.stderr
 
     @staticmethod
     def run(world: World, text: str) -> Any:
@@ -402,6 +446,8 @@ class TestRequests:
             "at": 1_800_000_000,
             "request_id": REQUEST,
             "client_id": "portal",
+            "grant_id": 7,
+            "endpoint": "/oauth/token",
             "code": "invalid_grant",
             "check": "refresh_token",
             "expected": "generation 2",
@@ -417,9 +463,22 @@ class TestRequests:
         assert (found["client_id"], found["got"]) == ("portal", "generation 1")
         printed = CliRunner().invoke(root, ["--folder", str(audited), "explain", REQUEST])
         assert printed.exit_code == 0
-        head, row = printed.stdout.splitlines()
-        assert head.split() == ["at", "name", "client_id", "code", "check", "expected", "got"]
-        assert row.startswith("2027-01-15T08:00:00Z  request.refused  portal")
+        told = dict(line.split(maxsplit=1) for line in printed.stdout.splitlines())
+        assert (told["at"], told["endpoint"], told["grant_id"]) == ("2027-01-15T08:00:00Z", "/oauth/token", "7")
+        assert "keep the newest one" in told["next:"]
+
+    def test_end_with_what_to_do_about_that_client(self, audited: Path) -> None:
+        path = audited / "audit" / "000001.jsonl"
+        path.write_text(path.read_text().replace('"refresh_token"', '"redirect_uri"'))
+        printed = CliRunner().invoke(root, ["--folder", str(audited), "explain", REQUEST]).stdout
+        assert "next: `jwtauth client change portal --redirect-uri" in printed
+
+    @pytest.mark.parametrize("begins", ["-z_rt_Qk2xYb7cLr5WvO", "--help-me-with-this_1"])
+    def test_may_begin_with_a_dash(self, audited: Path, begins: str) -> None:
+        path = audited / "audit" / "000001.jsonl"
+        path.write_text(path.read_text().replace(REQUEST, begins))
+        printed = CliRunner().invoke(root, ["--folder", str(audited), "explain", begins])
+        assert (printed.exit_code, "request.refused" in printed.stdout) == (0, True)
 
     def test_move_no_cursor(self, audited: Path) -> None:
         """A client_id that is refused is anybody's text."""
@@ -441,6 +500,26 @@ class TestRequests:
             explain_request(load(audited, {}), "another-id-of-ours")
         result = CliRunner().invoke(root, ["--folder", str(audited), "explain", "another-id-of-ours"])
         assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert "one of more than 50 refusals in its second (refusals.left_out)" in result.stderr
+
+
+class TestRemedies:
+    @pytest.mark.parametrize("check", remedies.REMEDIES)
+    def test_name_commands_that_there_are(self, check: str) -> None:
+        for line in re.findall("`jwtauth ([^`]+)`", remedies.REMEDIES[check]):
+            words = re.findall("'[^']*'|[^ ]+", line)
+            command: click.Command = root
+            while isinstance(command, click.Group):
+                found = command.get_command(click.Context(command), words.pop(0))
+                assert found is not None, line
+                command = found
+            known = {option for param in command.params for option in param.opts}
+            assert {word for word in words if word.startswith("--")} <= known, line
+
+    def test_are_there_for_every_check_of_a_token_that_failed_above(self) -> None:
+        failed = [check for table in (REFRESH_TOKENS, CODES) for *_, checks in table.values() for check in checks]
+        failed += [check for _, checks in ACCESS_TOKENS.values() for check in checks if check != "claims"]
+        assert set(failed) <= remedies.REMEDIES.keys()
 
 
 def _entries(world: World, request_id: str) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ from jwtauth.keyring import rotation, secrets
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.settings import Source
 from jwtauth.store.ports import Store
+from jwtauth.store.sqlite.connection import FIRST_EPOCH
+from tests.cli.conftest import epoch_of
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -188,3 +190,19 @@ class TestServerSecret:
     ) -> None:
         (folder / "keys" / "server.secret").chmod(0o644)
         assert "can be read by others" in refused("init")
+
+
+class TestALostDatabase:
+    def test_s_07_beside_old_keys_begins_another_time_line(self, run: Callable[..., Result], source: Source) -> None:
+        """It knows nothing of what was revoked or used: what was issued before must mean nothing in it."""
+        assert run("init").exit_code == 0
+        first = epoch_of(source)
+        for path in source.folder.glob("jwtauth.db*"):
+            path.unlink()
+        before = int(time.time())
+        assert run("init").exit_code == 0
+        assert epoch_of(source) >= before > first
+
+    def test_is_not_taken_for_one_where_there_are_no_keys(self, run: Callable[..., Result], source: Source) -> None:
+        assert run("init").exit_code == 0
+        assert epoch_of(source) == FIRST_EPOCH

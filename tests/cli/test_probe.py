@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final
@@ -135,13 +136,13 @@ REQUESTS: Final[dict[str, tuple[Hook, str, str, str]]] = {
         answering_any_host,
         "warning",
         "a request for the Host doctor.invalid is answered",
-        "proxy_set_header Host $host;",
+        "in the location that proxies: proxy_set_header Host $http_host;",
     ),
     "the Authorization header is dropped": (
         on("/oauth/token", "/oauth/userinfo", headers={"authorization": None}),
         "error",
         "the Authorization header does not reach",
-        "proxy_set_header Authorization $http_authorization;",
+        "in nginx, in the location that proxies /oauth/token: proxy_set_header Authorization $http_authorization;",
     ),
     "bodies are dropped": (
         on("/oauth/token", body=b""),
@@ -159,13 +160,14 @@ REQUESTS: Final[dict[str, tuple[Hook, str, str, str]]] = {
         on("/oauth/introspect", status=404),
         "error",
         "/oauth/introspect answers 404 to a bare POST",
-        "location /oauth/introspect { proxy_pass ",
+        "location = /oauth/introspect { proxy_pass http://127.0.0.1:8000; proxy_set_header Host $http_host;"
+        " proxy_set_header X-Forwarded-For $remote_addr;",
     ),
     "readiness is not passed on": (
         on("/readyz", status=404),
         "advice",
         "/readyz answers 404",
-        "location /readyz",
+        "location = /readyz",
     ),
     "the service is not ready": (
         on("/readyz", status=503, body=b"not ready: Overloaded"),
@@ -176,14 +178,14 @@ REQUESTS: Final[dict[str, tuple[Hook, str, str, str]]] = {
     "metrics are public": (
         on("/metrics", status=200, body=b"# HELP"),
         "warning",
-        "/metrics can be read by anybody",
+        "/metrics can be read from here",
         "location = /metrics { deny all; }",
     ),
     "RFC 8414 metadata are not passed on": (
         on(METADATA, status=404),
         "error",
         f"{METADATA} answers 404",
-        f"location {METADATA}",
+        f"location = {METADATA}",
     ),
 }
 """What goes wrong before the service is asked: hook, severity, words of the finding, words of its remedy."""
@@ -225,7 +227,7 @@ ANSWERS: Final[dict[str, tuple[Hook, str, str, str]]] = {
         f"2 keys are called {KEY.kid}",
         "jwtauth keys rotate --now",
     ),
-    "no key": (on(JWKS, json={"keys": []}), "error", "and no key: nobody can verify a token", f"location {JWKS}"),
+    "no key": (on(JWKS, json={"keys": []}), "error", "and no key: nobody can verify a token", f"location = {JWKS}"),
     "no key for ID tokens": (
         on(JWKS, json={"keys": [KEY.jwk]}),
         "error",
@@ -292,7 +294,7 @@ ANSWERS: Final[dict[str, tuple[Hook, str, str, str]]] = {
         on("/login", status=502),
         "error",
         "the sign-in page http",
-        "location /login",
+        "location = /login",
     ),
     "a clock that is slow": (
         on(CONFIGURATION, headers={"date": formatdate(time.time() - 300, usegmt=True)}),
@@ -310,7 +312,13 @@ ANSWERS: Final[dict[str, tuple[Hook, str, str, str]]] = {
         on(EVENTS, headers={"content-type": "text/html"}),
         "warning",
         "answers 200 and no event stream",
-        "proxy_buffering off;",
+        f"location = {EVENTS} {{ proxy_pass ",
+    ),
+    "two policies of transport": (
+        on("/login", headers={"strict-transport-security": "max-age=1, max-age=2"}),
+        "warning",
+        "Strict-Transport-Security stands twice on the sign-in page",
+        "proxy_hide_header Strict-Transport-Security;",
     ),
 }
 """What goes wrong with the answer."""
@@ -380,6 +388,35 @@ class TestWhatIsNoService:
         assert "is redirected to 'https://id.example/'" in finding.what
         assert asked == [CONFIGURATION]
 
+    def test_has_another_issuer_or_is_sent_another_host(self, proxy: Behind) -> None:
+        """What is refused by the service itself is told in its words, not as a page of the proxy's."""
+        proxy.request = lambda passed: passed.headers.update(host="elsewhere.example")
+        (finding,) = look(proxy.url)
+        assert "answers 421: the service has another issuer, or the proxy sends another Host" in finding.what
+        assert f'set issuer = "{proxy.url}" there' in finding.remedy
+        assert "proxy_set_header Host $http_host;" in finding.remedy
+
+    def test_is_overloaded_and_says_so(self, proxy: Behind) -> None:
+        refusal = {"error": "temporarily_unavailable", "error_description": "the database could not be read"}
+        proxy.request = on(CONFIGURATION, status=503, body=json.dumps(refusal).encode())
+        (finding,) = look(proxy.url)
+        assert finding.what.endswith("answers 503: the database could not be read")
+        assert "jwtauth doctor" in finding.remedy
+
+    def test_is_looked_at_under_another_name_and_not_accused_of_believing_headers(self, proxy: Behind) -> None:
+        """Its pages lead to its issuer whatever is sent; that this is another is said once."""
+        found = look(f"http://127.0.0.1:{proxy.target}")
+        assert any("the service calls itself" in finding.what for finding in found)
+        assert not [finding.what for finding in found if "forged" in finding.what]
+
+    def test_redirects_to_a_stranger_whom_a_header_names(self, proxy: Behind) -> None:
+        def believe(passed: Passed) -> None:
+            if passed.path == "/account" and "x-forwarded-host" in passed.headers:
+                passed.status, passed.headers = 303, {"location": f"{STRANGER}/login"}
+
+        proxy.request = believe
+        assert any("a forged X-Forwarded-Host" in finding.what for finding in look(proxy.url))
+
     @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"a": ', b"[" * 100_000])
     def test_says_something_else(self, proxy: Behind, body: bytes) -> None:
         proxy.request = on(CONFIGURATION, status=200, body=body)
@@ -434,6 +471,20 @@ class TestTls:
             warnings = [finding.what for finding in look(proxy.url) if finding.severity is Severity.WARNING]
         assert any("the certificate ends in 0 days" in what for what in warnings)
         assert any("there is no Strict-Transport-Security" in what for what in warnings)
+
+    def test_of_another_name_is_told_from_one_that_is_over(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for address, ends_in, what, remedy in (
+            ("127.0.0.2", timedelta(hours=1), "IP address mismatch", "a file that names it, e.g. certbot -d 127.0.0.1"),
+            ("127.0.0.1", timedelta(minutes=-1), "certificate has expired", "renew it, e.g. certbot renew"),
+        ):
+            certificate = self_signed(tmp_path / f"{address}.pem", address, ends_in=ends_in)
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+            with Proxy(certificate=certificate) as proxy:
+                (finding,) = look(proxy.url)
+            assert what in finding.what
+            assert remedy in finding.remedy
 
 
 NGINX: Final = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -497,7 +548,11 @@ class TestBehindNginx:
             with nginx(tmp_path, right, port):
                 (finding,) = look(issuer)
                 assert finding.what.startswith("the certificate ends in 0 days")
-            wrong = re.sub(r"server_tokens off;|proxy_buffering off;|add_header .*", "", right)
+            wrong = re.sub(
+                r"server_tokens off;|proxy_buffering off;|add_header Strict.*|proxy_set_header X-Request-Id .*",
+                "",
+                right,
+            )
             wrong = wrong.replace("$http_host", f"127.0.0.1:{port}").replace("deny all;", "return 200 public;")
             wrong = wrong.replace("proxy_redirect off;", "proxy_hide_header Set-Cookie;")
             monkeypatch.setattr("jwtauth.cli.probing.proxy.NEWS_IN", 1.0)
@@ -505,9 +560,10 @@ class TestBehindNginx:
                 found = sorted(finding.what for finding in look(issuer))
         expected = sorted(
             (
-                "/metrics can be read by anybody",
+                "/metrics can be read from here",
                 "a request for the Host doctor.invalid is answered",
                 "every answer says which version stands in front",
+                "clients choose the X-Request-Id under which they stand in the logs",
                 f"{issuer}{EVENTS} is held back on the way",
                 "the cookie of the sign-in page is not __Host- and Secure",
                 "the certificate ends in 0 days",

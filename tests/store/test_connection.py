@@ -125,7 +125,10 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("spoil", "advice"),
         [
-            (missing, "does not exist; run `jwtauth init`, or correct the setting database"),
+            (
+                missing,
+                "does not exist; run `jwtauth init` for a new one, `jwtauth restore FILE` if it was lost,",
+            ),
             (older, "has an older schema; run `jwtauth init`"),
             (newer, r"newer version of jwtauth \(m9999_future\); install that version"),
             (read_only, "is read-only; the service has to write"),

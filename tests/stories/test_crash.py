@@ -1,12 +1,15 @@
 """Killed and stopped under load: what was acknowledged is there, nothing is there twice (SECURITY S-01, S-02, S-15)."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final, NoReturn
@@ -20,6 +23,8 @@ from tests.support.live import LiveServer
 from tests.web.site import Site, assert_refused, claims_of, populate
 
 CHAINS = 6
+WITHIN: Final = 60.0
+"""Seconds for what happens at once on an idle machine."""
 WRITING: Final = ("pwrite64", "fsync", "fdatasync", "write", "writev", "sendto", "sendmsg")
 
 
@@ -207,8 +212,35 @@ class TestStopped:
         """No connection breaks off in the middle of an answer: what was not acknowledged was never begun."""
         with under_load(site, at_least=5) as chains:
             site.server.stop()
-        generations = sorted(row[6] for row in site.dump(("grants",))["grants"])
-        assert generations == sorted(len(chain.acknowledged) - 1 for chain in chains)
+        assert_kept_what_was_answered(site, chains)
+
+
+class TestLeftAlone:
+    """The supervisor is killed, its workers are not: they finish what they had begun and make room for the next."""
+
+    def test_workers_finish_and_end(self, site: Site) -> None:
+        with under_load(site, at_least=5) as chains:
+            os.kill(site.server.pid, signal.SIGKILL)
+            until_nobody_listens(site)
+        assert_kept_what_was_answered(site, chains)
+        site.server.kill()
+        restart(site)
+        for chain in chains:
+            assert_works_exactly_once(site, chain.acknowledged)
+        assert "Traceback" not in site.server.log.read_text()
+
+
+def assert_kept_what_was_answered(site: Site, chains: list[Chain]) -> None:
+    """No more and no less."""
+    generations = sorted(row[6] for row in site.dump(("grants",))["grants"])
+    assert generations == sorted(len(chain.acknowledged) - 1 for chain in chains)
+
+
+def until_nobody_listens(site: Site) -> None:
+    deadline = time.monotonic() + WITHIN
+    with suppress(httpx.TransportError):
+        while httpx.get(f"{site.server.url}/healthz", timeout=20, verify=False).status_code == 200:
+            assert time.monotonic() < deadline, "somebody still answers"
 
 
 def _place(token: str) -> tuple[str, int]:

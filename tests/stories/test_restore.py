@@ -358,7 +358,7 @@ class TestALostDatabase:
             second = service.person(auth=DESK)
             service.home.source.database.rename(tmp_path / "lost.db")
             operate(service, "restore", str(file), "--yes")
-            assert service.http.get("/readyz").status_code == 503
+            wait_until(lambda: service.http.get("/readyz").status_code == 503)  # it looks once a second
             for path, form in (("/oauth/introspect", {"token": second["access_token"]}), ("/oauth/token", _PERSON)):
                 assert_refused(service.post(path, form, auth=DESK), 503, "temporarily_unavailable")
             service.server.stop()

@@ -16,7 +16,7 @@ from tests.web.people import Service
 from tests.web.site import Site, basic
 
 HEADER = "x-request-id"
-GENERATED = re.compile("[A-Za-z0-9_-]{20}")
+GENERATED = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{19}")
 WITHIN = 20.0
 
 
@@ -73,6 +73,10 @@ class TestEveryAnswer:
         first, second = (service.http.request(method, path).headers[HEADER] for _ in range(2))
         assert GENERATED.fullmatch(first)
         assert first != second
+
+    def test_never_names_it_as_an_option_of_a_command_is_named(self, service: Service) -> None:
+        named = [service.http.get("/healthz/nowhere").headers[HEADER] for _ in range(300)]  # one in 32 was
+        assert all(GENERATED.fullmatch(one) for one in named)
 
     def test_has_the_id_of_its_line_in_the_log_and_in_the_audit_log(self, service: Service) -> None:
         refused = httpx.post(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from jwtauth.cli.findings.finding import Finding
-from jwtauth.cli.probing.service import Rule, Service, error, location, members
+from jwtauth.cli.probing.service import Rule, Service, directive, error, location, members
 from jwtauth.errors import InvalidToken
 from jwtauth.keyring import jws
 from jwtauth.keyring.jws import VerifyingKey
@@ -179,7 +179,7 @@ def _key_members(reply: Reply) -> list[dict[str, Any]]:
 
 
 def _uncached(uri: str) -> str:
-    return location(urlsplit(uri).path, "proxy_cache off;")
+    return directive(urlsplit(uri).path, "proxy_cache off;")
 
 
 RULES: Final[tuple[Rule, ...]] = (

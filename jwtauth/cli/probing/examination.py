@@ -14,6 +14,7 @@ from jwtauth.cli.printing import iso
 from jwtauth.cli.probing import documents, proxy
 from jwtauth.cli.probing.service import (
     AGENT,
+    HOST,
     Rule,
     Service,
     date_of,
@@ -25,7 +26,7 @@ from jwtauth.cli.probing.service import (
 )
 from jwtauth.errors import ConfigurationError
 from jwtauth.outside.http import NoAnswer
-from jwtauth.outside.probe import NotTrusted, Prober, Reply
+from jwtauth.outside.probe import NotTrusted, NotValidNow, OtherName, Prober, Reply
 
 RENEWS_IN: Final = 14 * 86_400
 """A certificate that ends sooner should have been renewed by now, in seconds."""
@@ -88,9 +89,19 @@ def _is_in_the_clear(issuer: str) -> bool:
 
 def _unreachable(issuer: str, problem: NoAnswer) -> Finding:
     if isinstance(problem, NotTrusted):
-        what = f"{issuer}: the certificate does not verify: {problem}"
-        return error(what, "in nginx: ssl_certificate fullchain.pem; (own authority: set SSL_CERT_FILE for clients)")
+        return error(f"{issuer}: the certificate does not verify: {problem}", _trustworthy(issuer, problem))
     return error(f"{issuer} does not answer: {problem}", "start it there with `jwtauth serve`, or correct proxy_pass")
+
+
+def _trustworthy(issuer: str, problem: NotTrusted) -> str:
+    match problem:
+        case OtherName():
+            name = urlsplit(issuer).hostname
+            return f"in nginx, in the server of {name}: ssl_certificate of a file that names it, e.g. certbot -d {name}"
+        case NotValidNow():
+            return "renew it, e.g. certbot renew, then nginx -s reload; or correct this machine's clock"
+        case _:
+            return "in nginx: ssl_certificate fullchain.pem; (own authority: set SSL_CERT_FILE for clients)"
 
 
 def _no_document(issuer: str, reply: Reply) -> Finding:
@@ -98,8 +109,15 @@ def _no_document(issuer: str, reply: Reply) -> Finding:
         target = reply.headers.get("location", "nowhere")
         what = f"{issuer}{_CONFIGURATION} is redirected to {target!r}; clients do not follow"
         return error(what, "call `jwtauth doctor` with the issuer itself, or remove the redirect from the proxy")
+    said = str((members(reply) or {}).get("error_description", ""))
+    if reply.status == 421 and "allowed_hosts" in said:
+        what = f"{issuer}{_CONFIGURATION} answers 421: the service has another issuer, or the proxy sends another Host"
+        return error(what, f'set issuer = "{issuer}" there, or in nginx, in the location that proxies: {HOST}')
+    if said:
+        what = f"{issuer}{_CONFIGURATION} answers {reply.status}: {said}"
+        return error(what, "see what `jwtauth doctor` says in its folder")
     what = f"{issuer}{_CONFIGURATION} answers {reply.status} and no JSON object: clients cannot find anything"
-    return error(what, location("/", "proxy_set_header Host $host;"))
+    return error(what, location("/"))
 
 
 async def _tls(service: Service) -> list[Finding]:
@@ -112,7 +130,10 @@ async def _tls(service: Service) -> list[Finding]:
         what = f"the certificate ends in {left_in // 86_400} days, {ends}"
         found.append(warning(what, "renew it now and see why that did not happen by itself, e.g. certbot renew"))
     if "strict-transport-security" not in service.first.headers:
-        remedy = 'in nginx: add_header Strict-Transport-Security "max-age=31536000" always;'
+        remedy = (
+            'in nginx: add_header Strict-Transport-Security "max-age=31536000" always;'
+            " proxy_hide_header Strict-Transport-Security;"
+        )
         found.append(warning("there is no Strict-Transport-Security: a first visit by http can be intercepted", remedy))
     return found
 

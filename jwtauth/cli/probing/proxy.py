@@ -8,8 +8,20 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from jwtauth.cli.findings.finding import Finding
-from jwtauth.cli.probing.service import Rule, Service, advice, error, location, members, warning
+from jwtauth.cli.probing.service import (
+    HOST,
+    REQUEST_ID,
+    Rule,
+    Service,
+    advice,
+    directive,
+    error,
+    location,
+    members,
+    warning,
+)
 from jwtauth.outside.http import NoAnswer
+from jwtauth.outside.probe import Reply
 
 NEWS_IN: Final = 5.0
 """The first line of the event stream comes at once; what has not come after so many seconds is being held back."""
@@ -27,6 +39,7 @@ _FORGED: Final = {
     "x-forwarded-prefix": f"/{_STRANGER}",
     "x-original-host": _STRANGER,
 }
+_CHOSEN_ID: Final = "doctor-chose-this-id"
 _WRONG_BASIC: Final = {"authorization": "Basic ZG9jdG9yOndyb25n"}
 """Client `doctor` with the secret `wrong`."""
 _WRONG_BEARER: Final = {"authorization": "Bearer doctor"}
@@ -45,16 +58,21 @@ _PAGE_HEADERS: Final = {
 
 async def _forged_headers(service: Service) -> list[Finding]:
     """Nothing is ever made from what a client says that it was asked for (SECURITY H-01)."""
-    document = f"{service.issuer}/.well-known/openid-configuration"
-    forged, page = await asyncio.gather(
+    document, page = f"{service.issuer}/.well-known/openid-configuration", f"{service.issuer}/account"
+    forged, plain_page, forged_page = await asyncio.gather(
         service.prober.ask("GET", document, headers=_FORGED),
-        service.prober.ask("GET", f"{service.issuer}/account", headers=_FORGED),
+        service.prober.ask("GET", page),
+        service.prober.ask("GET", page, headers=_FORGED),
     )
-    redirect = page.headers.get("location", service.issuer)
-    if members(forged) == service.provider and redirect.startswith(service.issuer):
+    if members(forged) == service.provider and _target(forged_page) == _target(plain_page):
         return []
     what = "a forged X-Forwarded-Host, X-Forwarded-Proto or Forwarded changes the URLs that the service hands out"
     return [error(what, "answer from jwtauth only, and in nginx: proxy_redirect off;")]
+
+
+def _target(reply: Reply) -> str:
+    """Where an answer redirects to, without what may differ each time."""
+    return reply.headers.get("location", "").partition("?")[0]
 
 
 async def _unknown_host(service: Service) -> list[Finding]:
@@ -67,7 +85,7 @@ async def _unknown_host(service: Service) -> list[Finding]:
         return []
     if reply.status != 200:
         return []
-    remedy = "in nginx: proxy_set_header Host $host; (or a default_server with return 421;)"
+    remedy = f"in nginx, in the location that proxies: {HOST} (or a default_server with return 421;)"
     return [warning(f"a request for the Host {_STRANGER} is answered like one for the service's own name", remedy)]
 
 
@@ -80,7 +98,7 @@ async def _client_credentials(service: Service) -> list[Finding]:
     said = (members(reply) or {}).get("error")
     if (reply.status, said) != (401, "invalid_client"):
         what = f"a wrong client secret is answered {reply.status} {said!r} by {uri}, not 401 'invalid_client'"
-        return [error(what, location(urlsplit(uri).path, "proxy_intercept_errors off;"))]
+        return [error(what, directive(urlsplit(uri).path, "proxy_intercept_errors off;"))]
     if "basic" not in reply.headers.get("www-authenticate", "").lower():
         return [_lost_authorization(uri)]
     return []
@@ -97,7 +115,7 @@ async def _bearer(service: Service) -> list[Finding]:
 
 def _lost_authorization(uri: str) -> Finding:
     what = f"the Authorization header does not reach {uri}, or its challenge does not come back"
-    return error(what, location(urlsplit(uri).path, "proxy_set_header Authorization $http_authorization;"))
+    return error(what, directive(urlsplit(uri).path, "proxy_set_header Authorization $http_authorization;"))
 
 
 async def _bodies(service: Service) -> list[Finding]:
@@ -109,7 +127,7 @@ async def _bodies(service: Service) -> list[Finding]:
     if (members(reply) or {}).get("error") == "unsupported_grant_type":
         return []
     what = f"the body of a POST does not reach {uri}: an unknown grant type is answered {reply.status}"
-    return [error(what, location(urlsplit(uri).path, "proxy_pass_request_body on;"))]
+    return [error(what, directive(urlsplit(uri).path, "proxy_pass_request_body on;"))]
 
 
 async def _caches(service: Service) -> list[Finding]:
@@ -123,7 +141,7 @@ async def _caches(service: Service) -> list[Finding]:
     if "no-store" in again.headers.get("cache-control", "") and not is_kept:
         return []
     what = f"answers of {uri} are kept on the way, or lost their Cache-Control: no-store"
-    return [error(what, location(urlsplit(uri).path, "proxy_cache off;", "expires off;"))]
+    return [error(what, directive(urlsplit(uri).path, "proxy_cache off;", "expires off;"))]
 
 
 async def _events(service: Service) -> list[Finding]:
@@ -193,6 +211,9 @@ async def _page_headers(service: Service) -> list[Finding]:
         found.append(error(what, "remove the proxy's proxy_hide_header and add_header of these names"))
     if service.is_https and reply.status == 200:
         found += _of_cookie(reply.headers.get("set-cookie", ""))
+    if "," in reply.headers.get("strict-transport-security", ""):
+        what = "Strict-Transport-Security stands twice on the sign-in page: the proxy's beside the service's own"
+        found.append(warning(what, "in nginx, beside add_header: proxy_hide_header Strict-Transport-Security;"))
     return found
 
 
@@ -217,7 +238,19 @@ async def _metrics(service: Service) -> list[Finding]:
     reply = await service.prober.ask("GET", f"{service.origin}/metrics", headers={"x-forwarded-for": _FAR_AWAY})
     if reply.status != 200:
         return []
-    return [warning("/metrics can be read by anybody", "in nginx: location = /metrics { deny all; }")]
+    what = "/metrics can be read from here; whether by others too is seen only from an address not in metrics_from"
+    return [warning(what, "in nginx: location = /metrics { deny all; }")]
+
+
+async def _request_id(service: Service) -> list[Finding]:
+    """Whoever chooses the id of a request can make it that of another in the logs; a proxy gives each its own."""
+    if not service.is_https:  # no proxy: whoever asks is of this machine
+        return []
+    reply = await service.prober.ask("GET", f"{service.issuer}/login", headers={"x-request-id": _CHOSEN_ID})
+    if reply.headers.get("x-request-id") != _CHOSEN_ID:
+        return []
+    what = "clients choose the X-Request-Id under which they stand in the logs"
+    return [warning(what, f"in nginx, in the location that proxies: {REQUEST_ID}")]
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -233,4 +266,5 @@ RULES: Final[tuple[Rule, ...]] = (
     _page_headers,
     _banner,
     _metrics,
+    _request_id,
 )

@@ -18,6 +18,13 @@ AGENT: Final = "jwtauth-doctor"
 UPSTREAM: Final = "http://127.0.0.1:8000"
 """Where the service listens in the proxy directives that remedies print; unless told, it does."""
 
+HOST: Final = "proxy_set_header Host $http_host;"
+"""With its port: nginx's $host has none, and is not the name of an issuer that has one."""
+
+REQUEST_ID: Final = "proxy_set_header X-Request-Id $request_id;"
+
+_PASSED: Final = (HOST, "proxy_set_header X-Forwarded-For $remote_addr;", REQUEST_ID)
+"""What every location says that passes something on."""
 
 _LONGEST_TEXT: Final = 1_000
 """Characters of a finding that are told."""
@@ -71,8 +78,18 @@ def advice(what: str, remedy: str) -> Finding:
 
 
 def location(path: str, *directives: str) -> str:
-    """The line of nginx's configuration that treats a path as it should be."""
-    return f"in nginx: location {path} {{ {' '.join([f'proxy_pass {UPSTREAM};', *directives])} }}"
+    """The line of nginx's configuration that treats a path as it should be.
+
+    It stands for itself: whatever another location sets is not set in this one. One that ends in a slash is for all
+    below; any other is exact, as nothing else wins against that.
+    """
+    name = path if path.endswith("/") else f"= {path}"
+    return f"in nginx: location {name} {{ {' '.join([f'proxy_pass {UPSTREAM};', *_PASSED, *directives])} }}"
+
+
+def directive(path: str, *lines: str) -> str:
+    """What to add to nginx's configuration where a path is already passed on."""
+    return f"in nginx, in the location that proxies {path}: {' '.join(lines)}"
 
 
 def not_passed_on(what: str, path: str) -> Finding:

@@ -18,11 +18,17 @@ STATEMENTS: Final = 128
 BESIDE: Final = ("-wal", "-shm")
 """How the files end that SQLite keeps beside a database: its log, and the index of that."""
 
+FIRST_EPOCH: Final = 1
+"""The epoch of a database that no token was ever issued from."""
+
 BACKUP: Final = 0x6A776275
 """SQLite's application_id of a backup; a database has none."""
 
 Connection = TypeVar("Connection", bound=sqlite3.Connection)
 
+_WITHOUT: Final = (
+    "run `jwtauth init` for a new one, `jwtauth restore FILE` if it was lost, or correct the setting database"
+)
 _ADVICE: Final = "correct the setting database, or restore the file from a backup"
 
 
@@ -83,12 +89,13 @@ def is_replaced(files: dict[str, tuple[int, int]]) -> bool:
     return _identity(name) not in (identity, None)
 
 
-def prepare(path: Path) -> None:
-    """Create the file or bring its schema up to date; nothing happens where both are done.
+def prepare(path: Path, *, epoch: int = FIRST_EPOCH) -> None:
+    """Create the file, with this epoch, or bring its schema up to date; nothing happens where both are done.
 
     Raises:
         ConfigurationError: it cannot be written, is no database, or was made by a newer version.
     """
+    is_new = not path.exists() or path.stat().st_size == 0
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = _connect(path, sqlite3.Connection)
@@ -97,6 +104,8 @@ def prepare(path: Path) -> None:
     try:
         refuse_newer(connection, path)
         migrations.apply(Database(connection))
+        if is_new:
+            connection.execute("UPDATE state SET epoch = ?", (epoch,)).fetchall()
     except sqlite3.Error as problem:
         raise ConfigurationError(f"database {path} cannot be brought up to date: {problem}") from None
     finally:
@@ -119,7 +128,7 @@ def connect_reader(path: Path) -> Reader:
 
 def _connect_current(path: Path, kind: type[Connection]) -> Connection:
     if not path.exists():
-        raise ConfigurationError(f"database {path} does not exist; run `jwtauth init`, or correct the setting database")
+        raise ConfigurationError(f"database {path} does not exist; {_WITHOUT}")
     if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
         raise ConfigurationError(f"database {path} or its folder is read-only; the service has to write to both")
     try:
