@@ -192,9 +192,11 @@ class TooManyAttempts(OAuthError):
 
     code = "temporarily_unavailable"
 
-    def __init__(self, description: str, *, retry_after_in: int) -> None:
+    def __init__(self, description: str, *, retry_after_in: int, uid: int | None = None) -> None:
         super().__init__(description)
         self.retry_after_in = retry_after_in
+        self.uid = uid
+        """Whose account it is, for the operator's log alone; None where it is nobody's."""
 
 
 class Overloaded(OAuthError):

@@ -93,6 +93,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How log lines look."""
     audit: str = "audit"
     """The folder of the audit log, relative to the folder of the settings file; an empty name means none."""
+    audit_keep_in: int = 0
+    """For how long audit files are kept, in seconds: where a new file begins, those are removed whose newest line is
+    older. 0: for ever."""
     metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     """Addresses, or networks, from which `/metrics` may be read; others are answered 404, and so is whoever comes
     through a proxy that is not in trusted_proxies. From the environment separated by commas."""
@@ -241,6 +244,7 @@ def _check(settings: Settings) -> None:
         settings.transaction_in <= _LONGEST_TRANSACTION_IN,
         f"transaction_in: expected at most {_LONGEST_TRANSACTION_IN}",
     )
+    _require(settings.audit_keep_in >= 0, "audit_keep_in: expected 0 or more")
     _require(settings.drain_in >= 0, "drain_in: expected 0 or more")
     for name in ("trusted_proxies", "metrics_from"):
         for network in getattr(settings, name):

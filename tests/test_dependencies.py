@@ -114,3 +114,4 @@ class TestTheAudit:
         told = capsys.readouterr()
         assert f"known vulnerabilities of {len(FOUND)} distributions are SKIPPED" in told.err
         assert told.out == f"dependencies: {len(FOUND)} distributions, 0 problems\n"
+        assert audit.main(["--require-lookup"]) == 1

@@ -161,6 +161,7 @@ class TestMistakes:
             ("argon2_memory", 8_191, 8_192),
             ("password_queue", -1, 0),
             ("drain_in", -1, 0),
+            ("audit_keep_in", -1, 0),
             ("metrics_from", ("here",), ("10.0.0.0/8",)),
         ],
     )

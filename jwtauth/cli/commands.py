@@ -62,6 +62,22 @@ class Refused(click.ClickException):
         click.echo(f"jwtauth: {' '.join(self.message.split())}", err=True, file=file)
 
 
+UNANSWERED: Final = "the question was not answered; nothing was changed"
+
+_REMEDIES: Final = {
+    "SQLITE_FULL": "there is no space left where it is: free some, and try again",
+    "SQLITE_BUSY": "another process holds the database: try again, and if it goes on, end that process",
+}
+"""What to do where the database says no, by its word for it."""
+
+
+def _told(problem: Exception) -> str:
+    """What is wrong, and what to do."""
+    text = str(problem)
+    remedy = next((remedy for word, remedy in _REMEDIES.items() if word in text), None)
+    return text if remedy is None else f"{text}; {remedy}"
+
+
 class Commands(click.Group):
     """A group whose subcommands cost nothing until they are used."""
 
@@ -88,7 +104,11 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (ConfigurationError, OAuthError) as problem:
-            raise Refused(str(problem)) from None
+            raise Refused(_told(problem)) from None
+        except click.Abort as problem:
+            if problem.__context__ is not None:  # broken off behind the question, on its line
+                click.echo(err=True)
+            raise Refused(UNANSWERED) from None
         except OSError as problem:
             if problem.filename is None:
                 raise

@@ -13,8 +13,9 @@ from jwtauth.cli.options import json_option
 from jwtauth.cli.printing import example, show_json
 from jwtauth.cli.probing import examination
 from jwtauth.cli.running import now, with_store
-from jwtauth.errors import ConfigurationError
+from jwtauth.errors import ConfigurationError, Overloaded
 from jwtauth.settings import Source, load
+from jwtauth.store.sqlite.connection import remedy_of
 from jwtauth.store.sqlite.store import SqliteStore
 
 
@@ -47,11 +48,21 @@ def _examine(source: Source) -> Iterable[Finding]:
 
 
 async def _examine_database(source: Source, store: SqliteStore) -> list[Finding]:
-    """What is wrong in the file itself, or else in what it says."""
+    """What is wrong in the file itself, or else with writing to it and in what it says."""
     damage = store.damage()
     if damage is not None:
-        return [Finding(Severity.ERROR, f"database {source.database} is damaged: {damage}", "restore it from a backup")]
-    return await registrations.of_store(source, store, now=now())
+        remedy = remedy_of(damage, source.database) or "restore it from a backup"
+        return [Finding(Severity.ERROR, f"database {source.database} is damaged: {damage}", remedy)]
+    return [*await _unwritable(source, store), *await registrations.of_store(source, store, now=now())]
+
+
+async def _unwritable(source: Source, store: SqliteStore) -> list[Finding]:
+    try:
+        await store.prove_writable(now=now())
+    except Overloaded as problem:
+        remedy = remedy_of(str(problem), source.database) or "see docs/faults.md"
+        return [Finding(Severity.ERROR, f"database {source.database} takes no writes: {problem}", remedy)]
+    return []
 
 
 def _print(found: list[Finding]) -> None:

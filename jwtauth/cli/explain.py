@@ -1,41 +1,79 @@
 """`jwtauth explain`: why a token is accepted or refused, check by check, or what the audit log has of a request."""
 
+import json
 import re
+import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
 import click
 from msgspec import to_builtins
 
 from jwtauth.cli import lookup
-from jwtauth.cli.explaining import pointers, signed_tokens
+from jwtauth.cli.explaining import pointers, remedies, signed_tokens
 from jwtauth.cli.explaining.explained import Explanation, Wanted
 from jwtauth.cli.options import json_option
-from jwtauth.cli.printing import example, iso, show_json, show_many
+from jwtauth.cli.printing import example, iso, printable, show_json, show_many, show_one
 from jwtauth.cli.running import now, open_keys, with_store
-from jwtauth.cli.token import read_argument
 from jwtauth.errors import ConfigurationError
 from jwtauth.issuer.issuer import Issuer
+from jwtauth.keyring import jws
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.sealer import CODE_KIND, REFRESH_TOKEN_KIND
-from jwtauth.observe import arrival, audit_chain
+from jwtauth.observe import arrival, audit_chain, sieve
 from jwtauth.observe.events import Observers
 from jwtauth.settings import Source, load
 from jwtauth.store.sqlite.store import SqliteStore
 
-SHOWN: Final = ("at", "name", "client_id", "uid", "address", "code", "reason", "check", "expected", "got")
-"""What is told of each entry of the audit log."""
+HIDDEN: Final = ("previous", "request_id")
+"""What is not told of an entry of the audit log: it is the same in each, or about the file alone."""
 
 _REQUEST_ID: Final = re.compile(f"(?!{REFRESH_TOKEN_KIND}|{CODE_KIND}){arrival.REQUEST_ID}")
 
+_LONGEST: Final = 8 * jws.MAX_TOKEN_LENGTH
+"""Bytes of standard input that are read: a whole answer of the token endpoint."""
+_SCHEME: Final = re.compile(r"(?:authorization:\s*)?bearer(?:\s+|$)", re.IGNORECASE)
+
+
+def _read_text(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The token or id in an argument or, where that is -, in standard input, without what was copied along with it.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    sent = sys.stdin.buffer.read(_LONGEST).decode(errors="replace") if value == "-" else value
+    text = _SCHEME.sub("", sent.strip(), count=1) if _SCHEME.match(sent.strip()) else sent.strip()
+    if text.startswith("{"):
+        text = _in_answer(text)
+    if not text:
+        raise ConfigurationError("nothing was given: name a token or a request id, or send it to -")
+    return text
+
+
+def _in_answer(text: str) -> str:
+    """The access token in an answer of the token endpoint.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    try:
+        found = json.loads(text).get("access_token")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, str):
+        raise ConfigurationError("this is JSON without access_token: name the token itself")
+    return found.strip()
+
 
 @click.command(
+    context_settings={"ignore_unknown_options": True},  # a request's id may begin with a dash
     epilog=example(
         "jwtauth explain - < token.txt",
         "jwtauth explain - --audience https://reports.example --scope read < token.txt",
         "jwtauth explain vO3mZ0a9Qk2xYb7cLr5W",
-    )
+    ),
 )
-@click.argument("text", metavar="TOKEN|REQUEST-ID|-", callback=read_argument)
+@click.argument("text", metavar="TOKEN|REQUEST-ID|-", callback=_read_text)
 @click.option("--audience", metavar="URI", help="The resource server that it is sent to: would it accept the token?")
 @click.option(
     "--client", "client_id", metavar="CLIENT_ID", help="Who sends a code or refresh token, or asks about one."
@@ -49,7 +87,8 @@ def explain(
     """Say why a token is accepted or refused, check by check; exits with 1 if it is refused.
 
     Nothing is changed, no code or token is used up, and none is ever printed. - reads it from standard input: no
-    process list and no history shows it then. The X-Request-Id of an answer is looked for in the audit log.
+    process list and no history shows it then. What was copied with it may stay: Bearer, or the whole JSON answer of the
+    token endpoint. The X-Request-Id of an answer is looked for in the audit log.
     """
     source = load(ctx.obj)
     if _REQUEST_ID.fullmatch(text):
@@ -80,7 +119,8 @@ def explain_request(source: Source, request_id: str) -> list[dict[str, Any]]:
     found = [entry for entry in entries if entry.get("request_id") == request_id]
     if not found:
         raise ConfigurationError(
-            "the audit log has no such request; it may be older than what is kept, of another folder, or no id at all"
+            "the audit log has no such request; it may be older than what is kept, of another folder, or no id at all,"
+            f" or it was one of more than {sieve.PER_SECOND} refusals in its second ({sieve.LEFT_OUT})"
         )
     return found
 
@@ -103,8 +143,9 @@ async def _of_text(issuer: Issuer, folder: KeyFolder, text: str, wanted: Wanted,
 
 
 def _show(explanation: Explanation, *, as_json: bool) -> None:
+    next_steps = remedies.of_checks((check.check for check in explanation.checks if not check.is_ok), None)
     if as_json:
-        show_json({"is_accepted": explanation.error is None, **to_builtins(explanation)})
+        show_json({"is_accepted": explanation.error is None, **to_builtins(explanation), "next": next_steps})
         return
     rows = [
         {
@@ -122,15 +163,25 @@ def _show(explanation: Explanation, *, as_json: bool) -> None:
         click.echo(f"this {explanation.kind} is accepted")
     else:
         click.echo(f"this {explanation.kind} is refused, {explanation.error}: {explanation.refusal}")
+    _show_next(next_steps)
 
 
 def _show_request(entries: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         show_json(entries)
         return
-    told = [{name: _shown(name, entry.get(name)) for name in SHOWN} for entry in entries]
-    show_many(told, [name for name in SHOWN if any(row[name] is not None for row in told)], as_json=False)
+    for number, entry in enumerate(entries):
+        if number:
+            click.echo()
+        show_one({name: _shown(name, entry[name]) for name in entry if name not in HIDDEN}, as_json=False)
+    for entry in entries:
+        _show_next(remedies.of_checks([str(entry.get("check"))], entry.get("client_id")))
 
 
 def _shown(name: str, value: object) -> object:
     return iso(value) if name == "at" and isinstance(value, int) else value
+
+
+def _show_next(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(f"next: {printable(line)}")

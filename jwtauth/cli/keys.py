@@ -12,7 +12,7 @@ from jwtauth.cli import setup, views
 from jwtauth.cli.options import Option, json_option, yes_option
 from jwtauth.cli.printing import example, iso, show_json, show_many, show_one
 from jwtauth.cli.reporting import audited
-from jwtauth.cli.running import now, open_keys, with_store
+from jwtauth.cli.running import now, open_keys, require_keys, with_store
 from jwtauth.keyring import jws, rotation, schedule
 from jwtauth.keyring.folder import KeyFile, KeyFolder
 from jwtauth.keyring.schedule import KeyState, PlannedKey
@@ -96,7 +96,7 @@ def create(folder: Path, algorithm: str, as_json: bool) -> None:
 
     with audited(source) as book:
         created = with_store(source, work).dates()
-        book.write(_event("key.created", f"{algorithm} key {created.kid}, signs at {created.signs_at}"))
+        book.write(_event("key.created", f"{algorithm} key {created.kid}, signs from {iso(created.signs_at)}"))
     show_one(asdict(created), as_json=as_json)
 
 
@@ -198,8 +198,19 @@ def _event(name: str, told: str) -> Event:
 
 
 def _told(done: Mapping[str, Any]) -> str:
-    """What a command did, as its one line in the audit log."""
-    return ", ".join(f"{name} {value}" for name, value in done.items())
+    """What a command did, as its one line in the audit log: in words, without what there is none of."""
+    parts = (f"{name.removesuffix('_at').replace('_', ' ')} {_words(name, done[name])}" for name in done if done[name])
+    return ", ".join(parts) or "nothing to do"
+
+
+def _words(name: str, value: object) -> str:
+    match value:
+        case int() if name.endswith("_at"):
+            return iso(value)
+        case list() | tuple():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)
 
 
 def steps(planned: list[PlannedKey], *, now: int) -> list[Step]:
@@ -218,7 +229,7 @@ def _step(key: PlannedKey, at: int, text: str) -> Step:
 
 
 def _planned(source: Source, *, now: int) -> list[PlannedKey]:
-    dates = [record.dates() for record, _ in open_keys(source).read_keys()]
+    dates = [record.dates() for record, _ in require_keys(source).read_keys()]
     return schedule.plan(dates, now=now, max_token_lifetime=source.settings.max_token_lifetime)
 
 

@@ -1,12 +1,21 @@
 """Reading what must never be an argument: process lists and shell histories show arguments (SECURITY S-09)."""
 
+import getpass
 import sys
+import warnings
 
 import click
 
+from jwtauth.cli.commands import UNANSWERED, Refused
 from jwtauth.errors import ConfigurationError
 from jwtauth.passwords import Passwords
 from jwtauth.settings import Settings
+
+
+class NoTerminal(Refused):
+    """There is nobody to ask: a usage error, in one line."""
+
+    exit_code = 2
 
 
 def from_stdin(name: str, *, max_bytes: int) -> str:
@@ -24,8 +33,20 @@ def asked(name: str, *, max_bytes: int) -> str:
 
     Raises:
         ConfigurationError: it is empty, too long, or has a control character.
+        NoTerminal: there is no terminal to ask at.
+        Refused: it was not answered.
     """
-    return _checked(name, click.prompt(name, hide_input=True, confirmation_prompt=True, err=True), max_bytes)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it would be shown as it is typed
+            typed = click.prompt(name, hide_input=True, confirmation_prompt=True, err=True)
+    except getpass.GetPassWarning:
+        raise NoTerminal(
+            f"{name}: there is no terminal to ask at; type it at one, or send it with --{name}-stdin"
+        ) from None
+    except click.Abort:
+        raise Refused(UNANSWERED) from None
+    return _checked(name, typed, max_bytes)
 
 
 def hashed(settings: Settings, secret: str) -> str:

@@ -2,28 +2,35 @@
 
 import getpass
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from jwtauth.errors import ConfigurationError
 from jwtauth.observe.audit import AuditLog
 from jwtauth.observe.events import Event
+from jwtauth.protocol import redirect_uris
 from jwtauth.protocol.records import Client, ClientSecret, Realm, User
 from jwtauth.settings import Source
-from jwtauth.store.ports import Administration, Ended
+from jwtauth.store.ports import Administration, Directory, Ended
 
 T = TypeVar("T")
+
+_UNTOLD: Final = frozenset({"id", "epoch", "realm", "secrets", "updated_at"})
+"""Members of a record that are no settings, or whose change is told of otherwise."""
+
+_CALLED: Final = {"password_hash": "password"}
 
 
 class Book:
     """The audit log as one command writes it: opened at the first thing worth writing, before that is done."""
 
     def __init__(self, source: Source) -> None:
-        self._folder = source.audit
+        self._folder, self._keep_in = source.audit, source.settings.audit_keep_in
         self._log: AuditLog | None = None
 
     def open(self) -> None:
@@ -33,7 +40,7 @@ class Book:
             ConfigurationError: it cannot.
         """
         if self._log is None and self._folder is not None:
-            self._log = AuditLog(self._folder)
+            self._log = AuditLog(self._folder, keep_in=self._keep_in)
 
     def write(self, event: Event) -> None:
         """Write one event, with the person who typed the command."""
@@ -68,8 +75,9 @@ def audited(source: Source) -> Iterator[Book]:
 class Witness:
     """The port `Administration` that writes every change into the audit log."""
 
-    def __init__(self, administration: Administration, book: Book) -> None:
+    def __init__(self, administration: Administration, directory: Directory, book: Book) -> None:
         self._inner = administration
+        self._directory = directory
         self._book = book
 
     async def realms(self) -> Sequence[Realm]:
@@ -92,7 +100,9 @@ class Witness:
 
     async def change_realm(self, realm: Realm, *, now: int) -> None:
         """See `Administration.change_realm`."""
-        await self._done(partial(self._inner.change_realm, realm, now=now), _of_realm("realm.changed", realm, now))
+        before = next((known for known in await self._inner.realms() if known.id == realm.id), None)
+        event = _with(_changes(before, realm), _of_realm("realm.changed", realm, now))
+        await self._done(partial(self._inner.change_realm, realm, now=now), event)
 
     async def disable_realm(self, realm: Realm, *, now: int) -> int:
         """See `Administration.disable_realm`."""
@@ -112,7 +122,10 @@ class Witness:
 
     async def change_client(self, client: Client, *, now: int) -> None:
         """See `Administration.change_client`."""
-        await self._done(partial(self._inner.change_client, client, now=now), _of_client("client.changed", client, now))
+        before = await self._directory.client_numbered(client.id)
+        changes = _changes(before, client, redirect_uris=map(redirect_uris.without_query, client.redirect_uris))
+        event = _with(changes, _of_client("client.changed", client, now))
+        await self._done(partial(self._inner.change_client, client, now=now), event)
 
     async def disable_client(self, client: Client, *, now: int) -> int:
         """See `Administration.disable_client`."""
@@ -138,7 +151,9 @@ class Witness:
 
     async def change_user(self, user: User, *, now: int) -> int:
         """See `Administration.change_user`."""
-        return await self._done(partial(self._inner.change_user, user, now=now), _of_user("user.changed", user, now))
+        before = await self._directory.user(user.id)
+        event = _with(_changes(before, user), _of_user("user.changed", user, now))
+        return await self._done(partial(self._inner.change_user, user, now=now), event)
 
     async def change_password(self, user: User, password_hash: str, *, now: int) -> Ended | None:
         """See `Administration.change_password`."""
@@ -190,6 +205,20 @@ def operator() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def _changes(before: Struct | None, after: Struct, **told: Iterable[str]) -> str:
+    """The names of the settings that differ, never their values but those that are `told`."""
+    if before is None:
+        return ""
+    names = [name for name in after.__struct_fields__ if name not in _UNTOLD]
+    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
+    words = (" ".join([_CALLED.get(name, name), *told.get(name, ())]) for name in changed)
+    return ", ".join(words) or "nothing new"
+
+
+def _with(changes: str, event: Event) -> Event:
+    return replace(event, reason=": ".join(filter(None, (event.reason, changes))))
 
 
 def _of_realm(name: str, realm: Realm, now: int) -> Event:

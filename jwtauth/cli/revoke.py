@@ -1,19 +1,18 @@
 """`jwtauth revoke`: many tokens ended at once, counted before anything is written (RFC 7009)."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from msgspec.structs import asdict, replace
 
-from jwtauth.cli import lookup
+from jwtauth.cli import instants, lookup
 from jwtauth.cli.options import json_option, yes_option
-from jwtauth.cli.printing import example, show_json, show_one
+from jwtauth.cli.printing import example, iso, show_json, show_one
 from jwtauth.cli.reporting import Book, audited
 from jwtauth.cli.running import now, open_keys, with_store
-from jwtauth.cli.token import read_argument, selected_by
+from jwtauth.cli.token import client_named_by, read_argument, selected_by
 from jwtauth.errors import ConfigurationError
 from jwtauth.keyring import rotation
 from jwtauth.keyring.folder import KeyFile
@@ -23,10 +22,6 @@ from jwtauth.protocol import blast_radius
 from jwtauth.protocol.blast_radius import Interval, Radius, Selection
 from jwtauth.settings import Source, load
 from jwtauth.store.ports import Store
-
-_AGO: Final = re.compile("([0-9]{1,9})([smhd])(?: ago)?", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_EXPECTED: Final = "expected an instant such as 2026-01-31T12:00:00Z, a duration before now such as 2h, or now"
 
 _KEY_DIES: Final = "every token signed with this key is refused as soon as verifiers fetch the JWKS; refreshing goes on"
 
@@ -41,18 +36,7 @@ def _read_interval(ctx: click.Context, param: click.Parameter, value: tuple[str,
     if value is None:
         return None
     present = datetime.now(UTC)
-    return Interval(from_at=_read_instant(value[0], present), until_at=_read_instant(value[1], present))
-
-
-def _read_instant(text: str, present: datetime) -> int:
-    ago = _AGO.fullmatch("0s" if text == "now" else text)
-    try:
-        found = present - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(_EXPECTED) from None
-    if found.tzinfo is None:
-        raise click.BadParameter(f"{_EXPECTED}; an instant needs its zone, Z or an offset")
-    return int(found.timestamp())
+    return Interval(from_at=instants.read(value[0], present), until_at=instants.read(value[1], present))
 
 
 @click.command(
@@ -93,11 +77,12 @@ def revoke(folder: Path, /, key: str | None, dry_run: bool, yes: bool, as_json: 
         _withdraw_key(source, key, is_dry_run=dry_run, yes=yes, as_json=as_json)
         return
 
-    async def plan(store: Store) -> tuple[Selection, Radius]:
+    async def plan(store: Store) -> tuple[Selection, Radius, str | None]:
         selection = await _select(store, source, criteria)
-        return selection, await store.revocations.measure(selection, now=now())
+        radius = await store.revocations.measure(selection, now=now())
+        return selection, radius, await _client_of(store, source, criteria, selection)
 
-    selection, radius = with_store(source, plan)
+    selection, radius, client_id = with_store(source, plan)
     if dry_run:
         _show(_shown(criteria, selection), radius, selection, is_dry_run=True, as_json=as_json)
         return
@@ -106,7 +91,7 @@ def revoke(folder: Path, /, key: str | None, dry_run: bool, yes: bool, as_json: 
     instant = now()
     with audited(source) as book:
         done = with_store(source, lambda store: store.revocations.revoke(selection, now=instant))
-        _tell(source, book, _event(criteria, selection, done, now=instant))
+        _tell(source, book, _event(criteria, selection, done, client_id=client_id, now=instant))
     _show(_shown(criteria, selection), done, selection, is_dry_run=False, as_json=as_json)
 
 
@@ -152,6 +137,18 @@ async def _select(store: Store, source: Source, criteria: Criteria) -> Selection
     return selection
 
 
+async def _client_of(store: Store, source: Source, criteria: Criteria, selection: Selection) -> str | None:
+    """The client that it is about, where it is about one."""
+    if selection.position is not None:
+        return client_named_by(store, source, criteria["token"], now=now())
+    if selection.grant_id is None:
+        named: str | None = criteria["client"]
+        return named
+    grant = await store.grants.get(selection.grant_id)
+    owner = await store.directory.client_numbered(grant.client_id) if grant is not None else None
+    return owner.client_id if owner is not None else None
+
+
 def _shown(criteria: Criteria, selection: Selection) -> Criteria:
     """The criteria as they are shown and logged: never a token, but what it names."""
     given = {name: value for name, value in criteria.items() if value is not None and name not in ("token", "issued")}
@@ -173,13 +170,17 @@ def _words(radius: Radius) -> str:
     )
 
 
-def _event(criteria: Criteria, selection: Selection, done: Radius, *, now: int) -> Event:
+def _asked(name: str, value: Any) -> str:
+    return f"{name.removesuffix('_at')} {iso(value)}" if name.endswith("_at") else f"{name} {value}"
+
+
+def _event(criteria: Criteria, selection: Selection, done: Radius, *, client_id: str | None, now: int) -> Event:
     """What was asked for and what came of it."""
-    asked = ", ".join(f"{name} {value}" for name, value in _shown(criteria, selection).items())
+    asked = ", ".join(_asked(name, value) for name, value in _shown(criteria, selection).items())
     return Event(
         name="tokens.revoked",
         at=now,
-        client_id=criteria["client"],
+        client_id=client_id,
         uid=selection.user_id,
         grant_id=selection.grant_id,
         reason=f"revoked by an operator: {asked}; ended {_words(done)}",

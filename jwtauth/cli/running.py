@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from jwtauth.cli.reporting import Book, Witness
+from jwtauth.errors import ConfigurationError
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.settings import Source
 from jwtauth.store.sqlite.store import SqliteStore
@@ -36,13 +37,28 @@ def open_keys(source: Source) -> KeyFolder:
     return KeyFolder(source.keys, passphrase=source.keys_passphrase())
 
 
+def require_keys(source: Source) -> KeyFolder:
+    """The keys folder that a database was used with.
+
+    Raises:
+        ConfigurationError: there is a database, and nothing in the folder: making new keys would not bring them back.
+    """
+    folder = open_keys(source)
+    if source.database.exists() and not folder.stamp():
+        raise ConfigurationError(
+            f"keys folder {folder.path} is gone or empty, and database {source.database} needs what was in it; put that"
+            " back from its backup: `jwtauth backup FILE`, then `jwtauth restore FILE --secrets FILE2` (docs/backup.md)"
+        )
+    return folder
+
+
 def with_store(source: Source, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
     """What `work` returns, given the open store, whose changes are audited; it is closed whatever happens."""
 
     async def run() -> T:
         store = open_store(source)
         with Book(source) as book:
-            store.administration = Witness(store.administration, book)
+            store.administration = Witness(store.administration, store.directory, book)
             try:
                 return await work(store)
             finally:

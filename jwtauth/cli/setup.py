@@ -102,8 +102,8 @@ def _refuse_lost_keys(store: Store, folder: KeyFolder, algorithm: str, present: 
     if was_set_up and folder.path.is_dir() and not has_key:
         raise ConfigurationError(
             f"{folder.path} has no signing key for access tokens, but this database was set up with one; restore the"
-            f" folder from its backup, or make a new key with `jwtauth keys create --algorithm {algorithm}` and let"
-            " everybody get new tokens"
+            " folder from its backup with `jwtauth restore FILE --secrets FILE2`, or make a new key with"
+            f" `jwtauth keys create --algorithm {algorithm}` and let everybody get new tokens"
         )
 
 

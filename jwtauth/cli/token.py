@@ -117,6 +117,15 @@ def selected_by(store: Store, source: Source, text: str, *, now: int) -> Selecti
     return Selection(position=position)
 
 
+def client_named_by(store: Store, source: Source, text: str, *, now: int) -> str:
+    """The client_id in an access token, proven.
+
+    Raises:
+        InvalidToken: it was not made here, or names no status list of this issuer and database.
+    """
+    return _read_access_token(store, source, text, now=now)[0].client_id
+
+
 def _decode(text: str, keyring: Keyring, *, now: int) -> Decoded:
     signed = jws.take_apart(text)
     body = _members(signed.payload)

@@ -13,6 +13,8 @@ from jwtauth.cli.options import given, json_option, several, together
 from jwtauth.cli.printing import example, show_many, show_one
 from jwtauth.cli.reporting import audited
 from jwtauth.cli.running import now, with_store
+from jwtauth.issuer import throttle
+from jwtauth.issuer.throttle import Throttle
 from jwtauth.observe.events import Event
 from jwtauth.protocol import registration
 from jwtauth.protocol.password import MAX_PASSWORD_BYTES
@@ -197,6 +199,25 @@ def enable(folder: Path, username: str, as_json: bool) -> None:
 
     with_store(load(folder), work)
     show_one({"username": username, "enabled": True}, as_json=as_json)
+
+
+@user.command(epilog=example("jwtauth user unlock alice"))
+@click.argument("username")
+@json_option
+@click.pass_obj
+def unlock(folder: Path, username: str, as_json: bool) -> None:
+    """Forget a user's wrong passwords, so that the next one is looked at without waiting."""
+    source, instant = load(folder), now()
+
+    async def work(store: Store) -> User:
+        found = await lookup.user(store, username)
+        await Throttle(store.attempts).forgive(throttle.of_user(found.username))
+        return found
+
+    with audited(source) as book:
+        person = with_store(source, work)
+        book.write(Event(name="user.unlocked", at=instant, uid=person.id, reason="by an operator"))
+    show_one({"username": username, "unlocked": True}, as_json=as_json)
 
 
 @user.command("sign-out", epilog=example("jwtauth user sign-out alice"))

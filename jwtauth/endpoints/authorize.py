@@ -17,13 +17,15 @@ async def answer(issuer: Issuer, visit: Visit) -> Outcome:
         Overloaded: nothing was written; the same visit may be made again.
     """
     if visit.form:
-        return by_get(visit, "/oauth/authorize")
+        return by_get(visit, answers.ENDPOINT)
     if is_too_long(visit):
+        answers.tell(issuer, Unanswerable("the request is too long"), None)
         return Outcome(then=ErrorPage(fault=Fault.TOO_LARGE))
     now = issuer.begin()
     try:
         sent, repeated = parameters.read_each(visit.query)
     except InvalidRequest as problem:
+        answers.tell(issuer, Unanswerable("the request cannot be read"), None)
         return Outcome(then=ErrorPage(fault=Fault.BAD_REQUEST, details=str(problem)))
     client_id = parameters.one(sent, "client_id")
     client = await issuer.store.directory.client(client_id) if client_id else None

@@ -96,9 +96,13 @@ async def _decide(
             return Asking(what=verdict, client=client, standing=person)
         case AskConsent() | Issue():
             assert person is not None  # otherwise a sign-in is next
-            is_allowed = allowed_by == person.user.id
-            said_yes = interaction.remembered(request, client, person.user, before, now=now) if is_allowed else None
-            return await _finish(issuer, transaction, request, client, person, consent=said_yes, now=now)
+            if allowed_by != person.user.id:
+                return await _finish(issuer, transaction, request, client, person, consent=None, now=now)
+            said_yes = interaction.remembered(request, client, person.user, before, now=now)
+            step = await _finish(issuer, transaction, request, client, person, consent=said_yes, now=now)
+            if step is not None:
+                _tell_consent(issuer, request, client, person.user, now=now)
+            return step
 
 
 async def _finish(
@@ -139,6 +143,12 @@ async def _finish(
     if is_implicit:
         return _in_front(issuer, request, client, person.user, grant, now=now)
     return _with_code(issuer, request, client, grant)
+
+
+def _tell_consent(issuer: Issuer, request: AuthorizationRequest, client: Client, user: User, *, now: int) -> None:
+    """Who said yes to what; each value of the scope is one that the client registered."""
+    scope = scopes.text(sorted(request.scope)) or "none"
+    issuer.tell(Event(name="consent.given", at=now, client_id=client.client_id, uid=user.id, reason=f"scope {scope}"))
 
 
 def _in_front(

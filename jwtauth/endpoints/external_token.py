@@ -7,6 +7,7 @@ from typing import Final
 from jwtauth.endpoints import direct_grant, rehash
 from jwtauth.endpoints.token_answer import TokenAnswer
 from jwtauth.errors import Overloaded
+from jwtauth.issuer import throttle
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
 from jwtauth.protocol import external_token, password, permissions, proofs
@@ -57,17 +58,17 @@ async def _guess(
 ) -> bool:
     """Whether the password is right, asked here or there; guesses are counted alike."""
     counted = address if client.is_public else ""  # a confidential client's address is that of all its people
-    account = f"user {request.username}"
+    account, uid = throttle.of_user(request.username), user.id if user else None
     if not upstream.checks_passwords:
         check = partial(issuer.passwords.verify, password.hash_to_check(client, user), request.password)
-        is_right = await issuer.throttle.guess(account, check, address=counted, now=now)
+        is_right = await issuer.throttle.guess(account, check, address=counted, uid=uid, now=now)
         if is_right:
             await rehash.password(issuer, user, request.password)
         return is_right
     ask = partial(_has_password_there, issuer, upstream, request, client, user)
     try:
         async with asyncio.timeout(PASSWORD_IN):
-            return await issuer.throttle.guess(account, ask, address=counted, now=now)
+            return await issuer.throttle.guess(account, ask, address=counted, uid=uid, now=now)
     except TimeoutError:
         raise Overloaded("too many attempts for this account are waiting; try again in a few seconds") from None
 

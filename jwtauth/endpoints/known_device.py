@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Struct
 
 from jwtauth.endpoints.visit import Visit, opened
+from jwtauth.issuer import throttle
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.protocol.records import User
 
@@ -19,8 +20,8 @@ def account(issuer: Issuer, visit: Visit, username: str, user: User | None) -> s
     """The name under which wrong passwords are counted: those of a known device under one of its own."""
     device = opened(issuer, visit.device, _DECODER)
     if device is None or user is None or device.sub != user.sub:
-        return f"user {username}"
-    return f"user {username} device {device.id}"
+        return throttle.of_user(username)
+    return f"{throttle.of_user(username)} device {device.id}"
 
 
 def cookie(issuer: Issuer, visit: Visit, user: User, *, now: int) -> str | None:

@@ -147,11 +147,12 @@ async def _proven(issuer: Issuer, visit: Visit, client: Client | None, *, now: i
     user = await issuer.store.directory.user_named(username)
     check = partial(issuer.passwords.verify, password.hash_to_check(None, user), sent)  # members or not: asked later
     account = known_device.account(issuer, visit, username, user)
-    if await issuer.throttle.guess(account, check, address=visit.address, now=now):
+    uid = user.id if user else None
+    if await issuer.throttle.guess(account, check, address=visit.address, uid=uid, now=now):
         await rehash.password(issuer, user, sent)
         return user
     reason = "unknown username" if user is None else "disabled" if user.disabled_at is not None else "wrong password"
-    client_id, uid = client.client_id if client else None, user.id if user else None
+    client_id = client.client_id if client else None
     issuer.tell(Event(name="sign_in.refused", at=now, client_id=client_id, uid=uid, reason=reason))
     return None
 

@@ -13,6 +13,7 @@ from jwtauth.endpoints import external_token as external_tokens
 from jwtauth.endpoints.request import Request
 from jwtauth.endpoints.token_answer import TokenAnswer
 from jwtauth.errors import Overloaded, UnsupportedGrantType
+from jwtauth.issuer import throttle
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import Event
 from jwtauth.protocol import (
@@ -127,7 +128,8 @@ async def _password(
     counted = address if is_unproven else ""  # a confidential client's address is that of all its people
     user = await issuer.store.directory.user_named(request.username)
     check = partial(issuer.passwords.verify, password.hash_to_check(client, user), request.password)
-    matches = await issuer.throttle.guess(f"user {request.username}", check, address=counted, now=now)
+    uid = user.id if user else None
+    matches = await issuer.throttle.guess(throttle.of_user(request.username), check, address=counted, uid=uid, now=now)
     if matches:
         await rehash.password(issuer, user, request.password)
     start = password.decide(

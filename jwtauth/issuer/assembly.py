@@ -1,7 +1,5 @@
 """Putting an issuer together from its settings: the one place that names the adapters."""
 
-from pathlib import Path
-
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.observe import log
@@ -28,7 +26,7 @@ def open_issuer(source: Source) -> Issuer:
             source.settings,
             store,
             KeyFolder(source.keys, passphrase=source.keys_passphrase()),
-            observers=listening(source.audit, metrics),
+            observers=listening(source, metrics),
             metrics=metrics,
         )
     except Exception:
@@ -36,17 +34,17 @@ def open_issuer(source: Source) -> Issuer:
         raise
 
 
-def listening(audit: Path | None, metrics: Metrics) -> Observers:
+def listening(source: Source, metrics: Metrics) -> Observers:
     """Everybody who is told what happens: who counts it, the log and, where there is one, the audit log; neither of
     these of a flood.
 
     Raises:
         ConfigurationError: the audit log cannot be written.
     """
-    if audit is None:
+    if source.audit is None:
         sieve = Sieve([log.write])
         return Observers([metrics.count, sieve.hear], closes=[sieve.flush])
-    audit_log = AuditLog(audit)
+    audit_log = AuditLog(source.audit, keep_in=source.settings.audit_keep_in)
     sieve = Sieve([log.write, audit_log.hear])
     metrics.watch(AUDIT_LOST, lambda: audit_log.lost_altogether)
     return Observers(

@@ -87,6 +87,7 @@ class Issuer:
         self._epoch = store.epoch
         self._restored_at = -1
         self._has_looked = False
+        self._are_secrets_readable = True
         self._names = _random_names()
         self.sealer = self._read_secrets()
         self.access_tokens = AccessTokens(settings.issuer, store, self.keyring)
@@ -176,6 +177,11 @@ class Issuer:
         """120 random bits as 20 characters that are safe in URLs."""
         return next(self._names)
 
+    @property
+    def are_keys_readable(self) -> bool:
+        """Whether keys and server secrets could be read when they were looked at last."""
+        return self.keyring.is_readable and self._are_secrets_readable
+
     def tell(self, event: Event) -> None:
         """Tell every observer."""
         self.observers.tell(event)
@@ -218,6 +224,7 @@ class Issuer:
         if not self._reload_secrets():
             raise Overloaded("the database was restored without the server secrets that it was used with")
         self._epoch = self.store.epoch
+        LOGGER.warning("a backup was restored: epoch %d; everything issued before is over", self._epoch)
 
     def _end_turn(self) -> None:
         self._has_looked = False
@@ -241,8 +248,10 @@ class Issuer:
         try:
             self.sealer = self._read_secrets()
         except ConfigurationError as problem:
+            self._are_secrets_readable = False
             self._report(problem)
             return False
+        self._are_secrets_readable = True
         return True
 
     def _report(self, problem: ConfigurationError) -> None:

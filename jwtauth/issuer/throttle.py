@@ -31,37 +31,50 @@ class Throttle:
         self._attempts = attempts
         self._queues: dict[int, _Queue] = {}
 
-    async def guess(self, account: str, check: Callable[[], Awaitable[bool]], *, address: str = "", now: int) -> bool:
+    async def guess(
+        self,
+        account: str,
+        check: Callable[[], Awaitable[bool]],
+        *,
+        address: str = "",
+        uid: int | None = None,
+        now: int,
+    ) -> bool:
         """Whether `check` accepts a secret for an account; a wrong one is counted against account and address.
 
         An account that nobody has is counted like any other: waiting tells nothing about who exists.
 
         Raises:
-            TooManyAttempts: the account or the address has to wait; nothing was checked.
+            TooManyAttempts: the account or the address has to wait; nothing was checked. It names `uid`, whose account
+                it is, to the operator's log.
             Overloaded: too many guesses for the account wait already.
         """
         if address:
-            await self._wait(_bucket(f"address {address}"), throttling.ADDRESS, now=now)
-        is_right = await self._guess_for(_bucket(account), check, now=now)
+            await self._wait(_bucket(f"address {address}"), throttling.ADDRESS, uid=uid, now=now)
+        is_right = await self._guess_for(_bucket(account), check, uid=uid, now=now)
         if address and not is_right:
             await self._count(_bucket(f"address {address}"), throttling.ADDRESS, now=now)
         return is_right
 
-    async def _guess_for(self, bucket: int, check: Callable[[], Awaitable[bool]], *, now: int) -> bool:
+    async def forgive(self, account: str) -> None:
+        """Count anew: an operator says that the wrong secrets were the owner's own, or nobody's business."""
+        await self._attempts.clear(_bucket(account))
+
+    async def _guess_for(self, bucket: int, check: Callable[[], Awaitable[bool]], *, uid: int | None, now: int) -> bool:
         queue = self._queues.setdefault(bucket, _Queue())
         if queue.waiting >= WAITING:
             raise Overloaded("too many attempts for this account are waiting; try again in a second")
         queue.waiting += 1
         try:
             async with queue.lock:
-                return await self._check(bucket, check, now=now)
+                return await self._check(bucket, check, uid=uid, now=now)
         finally:
             queue.waiting -= 1
             if queue.waiting == 0:
                 self._queues.pop(bucket, None)
 
-    async def _check(self, bucket: int, check: Callable[[], Awaitable[bool]], *, now: int) -> bool:
-        failures = await self._wait(bucket, throttling.ACCOUNT, now=now)
+    async def _check(self, bucket: int, check: Callable[[], Awaitable[bool]], *, uid: int | None, now: int) -> bool:
+        failures = await self._wait(bucket, throttling.ACCOUNT, uid=uid, now=now)
         is_right = await check()
         if is_right and failures.count:
             await self._attempts.clear(bucket)
@@ -69,15 +82,20 @@ class Throttle:
             await self._count(bucket, throttling.ACCOUNT, now=now)
         return is_right
 
-    async def _wait(self, bucket: int, patience: Patience, *, now: int) -> Failures:
+    async def _wait(self, bucket: int, patience: Patience, *, uid: int | None, now: int) -> Failures:
         failures = await self._attempts.failures(bucket)
         wait = throttling.wait_in(failures.count, patience, last_at=failures.last_at, now=now)
         if wait:
-            raise TooManyAttempts(f"too many wrong secrets; try again in {wait} s", retry_after_in=wait)
+            raise TooManyAttempts(f"too many wrong secrets; try again in {wait} s", retry_after_in=wait, uid=uid)
         return failures
 
     async def _count(self, bucket: int, patience: Patience, *, now: int) -> None:
         await self._attempts.record_failure(bucket, now=now, forget_before=now - patience.forget_in)
+
+
+def of_user(username: str) -> str:
+    """The account of whoever signs in by this name, whether or not anybody has it."""
+    return f"user {username}"
 
 
 def _bucket(account: str) -> int:

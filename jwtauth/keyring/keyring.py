@@ -31,6 +31,8 @@ class Keyring:
         self._looked_at = 0
         self._valid_from = 0
         self._valid_until = 0
+        self.is_readable = True
+        """Whether the folder could be read when it was looked at last; where not, the keys read before stay in use."""
         self._signing: dict[str, SigningKey] = {}
         self._verifying: dict[str, SigningKey] = {}
         self.jwks = b""
@@ -47,12 +49,14 @@ class Keyring:
                 files are gone: a lost key must not live on because another file is damaged. Where nothing is left
                 it is the folder that is lost, and no key was withdrawn.
         """
+        self.is_readable = False
         stamp = self._folder.stamp()
         if self._keys and not stamp:
             raise ConfigurationError(f"{self._folder.path} is gone or empty, as by a volume that is not mounted")
         try:
             self._keys = self._folder.read_keys()
             self._stamp = stamp
+            self.is_readable = True
         except ConfigurationError:
             self._keys = [(record, key) for record, key in self._keys if self._folder.has_key(record)]
             raise
@@ -63,12 +67,12 @@ class Keyring:
         """Notice changed files, at most every RELOAD_IN seconds; a damaged file keeps the present keys in use.
 
         Returns:
-            Whether a file in the folder changed; server.secret may be among them.
+            Whether a file in the folder changed, or is back; server.secret may be among them.
         """
         if 0 <= now - self._looked_at < RELOAD_IN:
             return False
         self._looked_at = now
-        if self._folder.stamp() == self._stamp:
+        if self.is_readable and self._folder.stamp() == self._stamp:
             return False
         try:
             self.reload()

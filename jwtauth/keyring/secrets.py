@@ -40,7 +40,7 @@ def check_fingerprints(stored: SecretFile, known: Mapping[int, str]) -> None:
     if lost:
         raise ConfigurationError(
             f"{SECRET_FILE}: number {lost[0]} is missing or not the one that this database was used with;"
-            " restore the file from the backup of your secrets"
+            " restore the file from the backup of your secrets: `jwtauth restore FILE --secrets FILE2`"
         )
 
 

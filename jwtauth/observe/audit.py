@@ -42,8 +42,12 @@ LOST: Final = "audit.lost"
 class AuditLog:
     """Appends events to the files of one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keep_in: int = 0) -> None:
         """Begin to write; the folder is made where it is missing.
+
+        Args:
+            folder: of the files.
+            keep_in: for so many seconds a file is kept after its newest line; 0 is for ever.
 
         Raises:
             ConfigurationError: it cannot be made, or not be written to.
@@ -57,6 +61,7 @@ class AuditLog:
                 f"audit log {folder} cannot be written: {problem.strerror}; correct the setting audit, or the owner"
             ) from None
         self._folder = folder
+        self._keep_in = keep_in
         self._waiting: deque[Event] = deque()
         self._pending: list[Event] = []
         """What is being written, or could not be so far."""
@@ -137,9 +142,20 @@ class AuditLog:
             previous = audit_chain.digest(line)
             lines += line + b"\n"
         _add(path, size, lines)
+        if self._keep_in and not size:
+            self._remove_before(self._pending[-1].at - self._keep_in, path)
         self._lost -= lost
         self._known = (path, size + len(lines), previous)
         self._unsynced = path
+
+    def _remove_before(self, instant: int, begun: Path) -> None:
+        """Remove old files, the oldest first, so that what is left is a chain; the next new file tries it again."""
+        with suppress(OSError):
+            for path in audit_chain.files(self._folder):
+                if path == begun or audit_chain.newest_at(path) >= instant:
+                    return
+                path.unlink()
+                LOGGER.info("audit log: %s was removed, its newest line is older than audit_keep_in", path.name)
 
     def _sync(self, *, is_last: bool = False) -> None:
         if self._unsynced is None or (time.monotonic() - self._synced_at < SYNC_IN and not is_last):
@@ -161,7 +177,7 @@ class AuditLog:
             return self._known
         paths = audit_chain.files(self._folder)
         if not paths:
-            return self._folder / "000001.jsonl", 0, ""
+            return self._folder / audit_chain.FIRST, 0, ""
         return paths[-1], _mended_size(paths[-1]), audit_chain.last_hash(paths)
 
     def _is_still_the_end(self, path: Path, size: int, _: str) -> bool:

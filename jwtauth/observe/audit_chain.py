@@ -9,6 +9,7 @@ import os
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,9 @@ from msgspec import Struct
 from jwtauth.observe.events import Event
 
 _BROKEN: Final = "the line before it was changed, taken away or put in"
+_BEHEADED: Final = "the log begins with this line, and it names one before it: lines were taken away or changed"
+FIRST: Final = "000001.jsonl"
+"""The file that every log begins in: its first line names nothing before it."""
 _NAME: Final = re.compile(r"(\d{6})\.jsonl")
 _PIECE: Final = 65_536
 """Bytes that are read at once in search of the last line."""
@@ -43,6 +47,8 @@ class Chain(Struct, frozen=True, kw_only=True):
     damage: tuple[Damage, ...] = ()
     torn: int = 0
     """Lines that were cut off while they were written, by a crash; the next line vouches for what is left of them."""
+    begins_in: str | None = None
+    """The oldest file that is there, where older ones were taken away: nothing vouches for what it begins with."""
     has_noted_head: bool | None = None
     """Whether a line has the hash that somebody noted earlier; None where nobody asked."""
 
@@ -55,7 +61,7 @@ def files(folder: Path) -> list[Path]:
 def entries(folder: Path) -> Iterator[dict[str, Any]]:
     """Everything that was written, the oldest first, without what is torn or was never one of our lines."""
     for path in files(folder):
-        with path.open("rb") as file:
+        with suppress(FileNotFoundError), path.open("rb") as file:  # an old one may be removed at this moment
             for line in file:
                 try:
                     entry = _DECODER.decode(line)
@@ -66,9 +72,11 @@ def entries(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def verify(folder: Path, *, noted_head: str | None = None) -> Chain:
-    """Whether each line names the hash of the one before it; the first one that is there may name what is gone."""
+    """Whether each line names the hash of the one before it; where old files were taken away, the first one may name
+    what is gone."""
     paths = files(folder)
-    previous: str | None = None
+    has_beginning = not paths or paths[0].name == FIRST
+    previous: str | None = "" if has_beginning else None
     damage: list[Damage] = []
     lines = torn = 0
     has_noted_head = False
@@ -80,7 +88,7 @@ def verify(folder: Path, *, noted_head: str | None = None) -> Chain:
                 if named is None:
                     torn += 1
                 elif previous is not None and named != previous:
-                    damage.append(Damage(file=path.name, line=number, what=_BROKEN))
+                    damage.append(Damage(file=path.name, line=number, what=_BROKEN if previous else _BEHEADED))
                 previous = digest(content)
                 lines += 1
                 has_noted_head = has_noted_head or previous == noted_head
@@ -90,6 +98,7 @@ def verify(folder: Path, *, noted_head: str | None = None) -> Chain:
         head=previous or "",
         damage=tuple(damage),
         torn=torn,
+        begins_in=None if has_beginning else paths[0].name,
         has_noted_head=None if noted_head is None else has_noted_head,
     )
 
@@ -128,10 +137,22 @@ class _Linked(Struct):
     previous: str
 
 
+class _Dated(Struct):
+    at: int
+
+
 def last_hash(paths: list[Path]) -> str:
     """What the next line names; a file that was begun on a full disk, or by a killed process, may have no line yet."""
     written = next((path for path in reversed(paths) if path.stat().st_size), None)
     return "" if written is None else digest(_last_line(written))
+
+
+def newest_at(path: Path) -> int:
+    """When the last line of a file was written; by the file's own date where a crash cut that line off."""
+    try:
+        return _DATED.decode(_last_line(path)).at
+    except _UNREADABLE:
+        return int(path.stat().st_mtime)
 
 
 def _last_line(path: Path) -> bytes:
@@ -146,4 +167,5 @@ def _last_line(path: Path) -> bytes:
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(dict[str, Any])
+_DATED: Final = msgspec.json.Decoder(_Dated)
 _PREVIOUS: Final = msgspec.json.Decoder(_Linked)

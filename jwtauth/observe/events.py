@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jwtauth.errors import InvalidScope, OAuthError, Unanswerable
+from jwtauth.errors import InvalidRequest, InvalidScope, OAuthError, TooManyAttempts, Unanswerable
 from jwtauth.observe import arrival
 
 
@@ -105,29 +105,37 @@ def refusal(
     at: int,
     endpoint: str | None = None,
     client_id: str | None = None,
-    uid: int | None = None,
+    is_quoting: bool = False,
 ) -> Event:
     """What is told of a refusal: its code, its words, and which check failed where it knows more than its words say.
 
-    The words of a refused authorization request or scope are left out, as they may quote what was sent (SECURITY S-09).
+    What is shown on a page, as there is nobody to whom it could be sent, has the code of a request that is wrong.
+
+    Args:
+        name: of the event.
+        error: the refusal.
+        at: seconds since the epoch.
+        endpoint: where the request came.
+        client_id: the registered client that it claims to be of.
+        is_quoting: whether the words may quote what was sent, as those of an authorization request or scope: then they
+            are left out (SECURITY S-09).
     """
     why = error.why
     return Event(
         name=name,
         at=at,
         client_id=client_id,
-        uid=uid,
+        uid=error.uid if isinstance(error, TooManyAttempts) else None,
         endpoint=endpoint,
-        code=error.code if isinstance(error, OAuthError) else None,
-        reason=_reason(error, has_words=endpoint is not None),
+        code=error.code if isinstance(error, OAuthError) else InvalidRequest.code,
+        reason=_reason(error, is_quoting=is_quoting),
         check=why.check if why is not None else None,
         expected=why.expected if why is not None else None,
         got=why.got if why is not None else None,
     )
 
 
-def _reason(error: OAuthError | Unanswerable, *, has_words: bool) -> str | None:
+def _reason(error: OAuthError | Unanswerable, *, is_quoting: bool) -> str | None:
     if isinstance(error, Unanswerable):
         return str(error) if error.why is None else None
-    is_quoting = isinstance(error, InvalidScope) or not has_words
-    return str(error).partition(":")[0] if is_quoting else str(error)
+    return str(error).partition(":")[0] if is_quoting or isinstance(error, InvalidScope) else str(error)

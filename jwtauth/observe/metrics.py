@@ -55,6 +55,9 @@ COMMITS_FAILED: Final = "jwtauth_commits_failed_total"
 AUDIT_LOST: Final = "jwtauth_audit_lines_lost_total"
 LISTENERS: Final = "jwtauth_status_listeners"
 CONNECTIONS: Final = "jwtauth_connections"
+CONNECTIONS_LIMIT: Final = "jwtauth_connections_limit"
+CONNECTIONS_TURNED_AWAY: Final = "jwtauth_connections_turned_away_total"
+UNREADABLE: Final = "jwtauth_requests_unreadable_total"
 DENIED: Final = "jwtauth_denied_positions"
 GRANTS: Final = "jwtauth_grants"
 DATABASE_BYTES: Final = "jwtauth_database_bytes"
@@ -62,7 +65,9 @@ DATABASE_FREE: Final = "jwtauth_database_free_bytes"
 KEY_AGE: Final = "jwtauth_signing_key_age_seconds"
 KEY_NEXT: Final = "jwtauth_next_key_signs_in_seconds"
 KEY_RETIRES: Final = "jwtauth_key_retires_in_seconds"
+KEYS_READABLE: Final = "jwtauth_keys_readable"
 WORKERS: Final = "jwtauth_workers"
+WORKER_DEATHS: Final = "jwtauth_worker_deaths_total"
 BUILD: Final = "jwtauth_build_info"
 
 
@@ -96,6 +101,9 @@ _ALL: Final = (
     _counter(AUDIT_LOST, "Events that the audit log lost: too many waited."),
     _gauge(LISTENERS, "Verifiers that listen for news of status lists."),
     _gauge(CONNECTIONS, "Connections that are open."),
+    _gauge(CONNECTIONS_LIMIT, "Connections that may be open."),
+    _counter(CONNECTIONS_TURNED_AWAY, "Connections turned away: too many in total, or of one address.", "reason"),
+    _counter(UNREADABLE, "Requests refused before an application saw them, by status.", "status"),
     _gauge(DENIED, "Status positions that are denied, as the database has them."),
     _gauge(GRANTS, "Grants that have neither ended nor expired."),
     _gauge(DATABASE_BYTES, "Size of the database and its log."),
@@ -103,7 +111,9 @@ _ALL: Final = (
     _gauge(KEY_AGE, "For how long the key that signs has been signing, by algorithm.", "algorithm"),
     _gauge(KEY_NEXT, "Until a successor signs, by algorithm; absent where none is published.", "algorithm"),
     _gauge(KEY_RETIRES, "Until the next key leaves the JWKS, by algorithm; absent where none will.", "algorithm"),
+    _gauge(KEYS_READABLE, "Whether the keys folder could be read: 1, or 0 where the keys read before stay in use."),
     _gauge(WORKERS, "Worker processes that are alive."),
+    _counter(WORKER_DEATHS, "Workers that died and were replaced."),
     _gauge(BUILD, "Always 1.", "version", "python"),
 )
 
@@ -210,6 +220,7 @@ class Metrics:
         self._commit_writes = Histogram(BATCHES)
         self._commits_failed = {"busy": 0, "failed": 0}
         self._watched: dict[str, Callable[[], float]] = {}
+        self._watched_apart: dict[str, Callable[[], Mapping[str, float]]] = {}
 
     def endpoint(self, name: str) -> Endpoint:
         """Where the requests of an endpoint are counted; `name` is from our own table of paths."""
@@ -220,6 +231,12 @@ class Metrics:
         assert not METRICS[name].labels
         assert METRICS[name].kind != "histogram"
         self._watched[name] = read
+
+    def watch_apart(self, name: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Ask `read` for the numbers of a counter by its only label; what was there once stays, and never falls."""
+        assert len(METRICS[name].labels) == 1
+        assert METRICS[name].kind == "counter"
+        self._watched_apart[name] = read
 
     def count(self, event: Event) -> None:
         """The listener: count every decision."""
@@ -246,6 +263,8 @@ class Metrics:
         watched: dict[str, dict[str, dict[Labels, float]]] = {"counter": {}, "gauge": {}}
         for name, read in self._watched.items():
             watched[METRICS[name].kind][name] = {(): read()}
+        for name, read_apart in self._watched_apart.items():
+            watched["counter"][name] = {(label,): number for label, number in read_apart().items()}
         return Snapshot(
             pid=os.getpid(),
             counters={

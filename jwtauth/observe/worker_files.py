@@ -29,6 +29,8 @@ _LOCK: Final = "lock"
 _ENDED: Final = "ended"
 """Holds the sum of the dead."""
 _SUPERVISOR: Final = "supervisor"
+_DEATHS: Final = "deaths"
+"""How many workers died, as the supervisor says."""
 _PREFIX: Final = "jwtauth-"
 
 
@@ -50,6 +52,15 @@ def folder() -> Iterator[Path]:
             flock(file, LOCK_EX)
             unmarked.rename(made)  # only now, so that nobody finds it without its lock
             yield Path(name)
+
+
+def note_deaths(shared: Path, deaths: int) -> None:
+    """Let the workers know how many of them have died so far and were replaced.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    _replace(shared / _DEATHS, b"%d" % deaths)
 
 
 def _is_left(path: Path) -> bool:
@@ -108,13 +119,16 @@ class WorkerFiles:
     def read(self) -> list[Snapshot]:
         """The numbers that each worker told last, this one included; gauges and process ids only of those alive.
 
+        And how many have died.
+
         Raises:
             OSError: a file could not be read.
         """
         with self._locked(LOCK_SH):
             ended = self._ended()
             found = [(name, self._numbers(name)) for name in self._names() if name not in ended.names]
-            return [ended.sum, *(one if self._is_alive(name) else _without_gauges(one) for name, one in found)]
+            deaths = Snapshot(counters={metrics.WORKER_DEATHS: {(): self._deaths()}})
+            return [ended.sum, deaths, *(one if self._is_alive(name) else _without_gauges(one) for name, one in found)]
 
     def close(self) -> None:
         """Be alive no more; what was told last goes on to count."""
@@ -148,6 +162,12 @@ class WorkerFiles:
             return _DECODER.decode(self._path(_NUMBERS, name).read_bytes())
         except FileNotFoundError:  # it has not counted anything yet
             return Snapshot()
+
+    def _deaths(self) -> int:
+        try:
+            return int((self._folder / _DEATHS).read_bytes())
+        except FileNotFoundError:
+            return 0
 
     def _is_alive(self, name: str) -> bool:
         return name == self._name or _is_locked(self._path(_ALIVE, name))

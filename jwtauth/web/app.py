@@ -18,11 +18,12 @@ from jwtauth.dialects.spoken import Spoken
 from jwtauth.errors import ConfigurationError, OAuthError
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe import arrival
-from jwtauth.observe.metrics import CONNECTIONS, OTHER, Endpoint
+from jwtauth.observe.metrics import CONNECTIONS, CONNECTIONS_TURNED_AWAY, OTHER, UNREADABLE, Endpoint
 from jwtauth.observe.worker_files import WorkerFiles
 from jwtauth.web import api, arrivals, asgi, hosts, metrics, people, publications, status
 from jwtauth.web.arrivals import Arrivals
 from jwtauth.web.asgi import Handler
+from jwtauth.web.connections import Connections
 from jwtauth.web.metrics import Measured
 
 
@@ -100,9 +101,17 @@ def _name(path: str, base: str) -> str:
 
 
 def _watch_connections(issuer: Issuer, scope: Scope) -> None:
-    """Ask the server how many connections it holds; it says so in its state once it holds one."""
+    """Ask the server how many connections it holds, and whom it refused; it says so in its state once it holds one."""
     state = scope.get("state", {})
-    issuer.metrics.watch(CONNECTIONS, lambda: len(state.get(asgi.CONNECTIONS, ())))
+    nobody = Connections()
+
+    def held() -> Connections:
+        connections: Connections = state.get(asgi.CONNECTIONS, nobody)
+        return connections
+
+    issuer.metrics.watch(CONNECTIONS, lambda: len(held()))
+    issuer.metrics.watch_apart(CONNECTIONS_TURNED_AWAY, lambda: held().turned_away)
+    issuer.metrics.watch_apart(UNREADABLE, lambda: held().unreadable)
 
 
 def _machines(

@@ -21,7 +21,7 @@ class Arrivals:
     """Notes the requests of one issuer."""
 
     def __init__(self, issuer: Issuer) -> None:
-        self._new_id = issuer.random_name
+        self._random_name = issuer.random_name
         self._addresses = Addresses(issuer.settings)
 
     def note(self, scope: HTTPScope) -> Arrival:
@@ -29,6 +29,13 @@ class Arrivals:
         noted = Arrival(self._sent_id(scope) or self._new_id(), self._addresses.of(scope))
         arrival.begin(noted)
         return noted
+
+    def _new_id(self) -> str:
+        """A random name that nobody takes for an option where it stands in a command: it begins with no dash."""
+        name = self._random_name()
+        while name[0] in "-_":
+            name = self._random_name()
+        return name
 
     def _sent_id(self, scope: HTTPScope) -> str | None:
         if not self._addresses.is_from_proxy(scope):

@@ -3,7 +3,9 @@
 import resource
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
+
+from jwtauth.observe.log import LOGGER
 
 TURNED_AWAY: Final = 256
 """Connections that were refused and may still say what they wanted to, so that they hear why; others are closed at
@@ -15,6 +17,12 @@ RESERVED: Final = 256
 SPARED_IN: Final = 1.0
 """A connection that has been idle for less is not closed for the sake of another, in seconds: a request may be on its
 way."""
+
+UNREADABLE: Final = ("400", "408", "431")
+"""The statuses by which the HTTP server itself refuses a request."""
+
+TOLD_IN: Final = 60.0
+"""The log says at most once in so many seconds that connections are turned away."""
 
 
 class Connection(Protocol):
@@ -52,14 +60,20 @@ class Connections:
         self._resting: dict[Connection, float] = {}
         """Those that have been answered and are kept."""
         self._turned_away: set[Connection] = set()
+        self._told = 0
+        self._told_at = -TOLD_IN
+        self.turned_away: dict[str, int] = {"total": 0, "address": 0}
+        """How many were not admitted: as there are too many altogether, or of their address."""
+        self.unreadable = dict.fromkeys(UNREADABLE, 0)
+        """Requests that no application saw, by the status of their refusal."""
 
     def admit(self, connection: Connection, address: str, *, now: float) -> bool:
         """Whether one more connection is held. An idle one makes room: first one that never asked for anything."""
         one = self._counted_as(address)
         if one and self._most_of_one and self._of_one.get(one, 0) >= self._most_of_one:
-            return False
+            return self._turn_away("address", now)
         if self._most is not None and len(self._held) >= self._most and not self._make_room(now):
-            return False
+            return self._turn_away("total", now)
         self._held[connection] = one
         if one:
             self._of_one[one] = self._of_one.get(one, 0) + 1
@@ -94,9 +108,25 @@ class Connections:
         if not self._of_one[one]:
             del self._of_one[one]
 
+    def refuse(self, status: int) -> None:
+        """Count a request that no application sees."""
+        self.unreadable[str(status)] += 1
+
     def __len__(self) -> int:
         """How many are held."""
         return len(self._held)
+
+    def _turn_away(self, reason: Literal["total", "address"], now: float) -> Literal[False]:
+        self.turned_away[reason] += 1
+        if now - self._told_at >= TOLD_IN:
+            told, self._told = self._told, sum(self.turned_away.values())
+            self._told_at = now
+            LOGGER.warning(
+                "connections turned away: %d since this was said last; too many were open %s",
+                self._told - told,
+                _BOUNDS[reason],
+            )
+        return False
 
     def _make_room(self, now: float) -> bool:
         for idle in (self._silent, self._resting):
@@ -106,6 +136,12 @@ class Connections:
                 connection.make_room()
                 return True
         return False
+
+
+_BOUNDS: Final = {
+    "total": "in this worker (setting max_connections)",
+    "address": "from one address (setting max_connections_per_address)",
+}
 
 
 def room(most: int) -> int:

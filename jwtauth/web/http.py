@@ -245,6 +245,7 @@ class Http(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._refusal = refusal
+        self._connections.refuse(refusal.status)
         self._stop_waiting()
         if self._is_in_body and self.pipeline:
             self.pipeline.popleft()  # the request itself: nothing has been done for it yet

@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import platform
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from ipaddress import ip_network
 from time import monotonic, perf_counter
@@ -156,7 +157,10 @@ class Page:
 
     async def _facts(self) -> Snapshot:
         """What is the same whichever worker says it."""
+        with suppress(OAuthError):  # a restore that goes on
+            self._issuer.begin()  # look at the keys: nobody else may ask for anything
         gauges: dict[str, dict[Labels, float]] = {
+            metrics.KEYS_READABLE: {(): self._issuer.are_keys_readable},
             metrics.BUILD: {(version("jwtauth"), platform.python_version()): 1},
             **_of_keys(self._issuer.keyring.plan(now=self._issuer.now()), now=self._issuer.now()),
         }

@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import multiprocessing
 import os
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from socket import socket
+from threading import Thread
 from typing import Any, Final
 
 import uvicorn
@@ -19,6 +22,7 @@ from jwtauth.errors import ConfigurationError
 from jwtauth.issuer import assembly
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe import log, worker_files
+from jwtauth.observe.metrics import CONNECTIONS_LIMIT
 from jwtauth.observe.worker_files import WorkerFiles
 from jwtauth.settings import FOLDER_VARIABLE, METRICS_VARIABLE, Source
 from jwtauth.web import app, connections
@@ -62,21 +66,28 @@ def run(source: Source, *, warnings: Sequence[str] = ()) -> None:
     assembly.open_issuer(source).close()
     if source.settings.tracing:
         app.tracing()
-    _greet(source, warnings)
     os.environ[FOLDER_VARIABLE] = str(source.folder)
     os.environ.update(settings.to_environment(source.settings))
     with worker_files.folder() as shared:
         os.environ[METRICS_VARIABLE] = str(shared)
-        _supervise(source)
+        _supervise(source, warnings, shared)
 
 
-def _supervise(source: Source) -> None:
-    """Run the workers until told to stop, all of them listening on the same sockets."""
+def _supervise(source: Source, warnings: Sequence[str], shared: Path) -> None:
+    """Run the workers until told to stop, all of them listening on the same sockets.
+
+    Raises:
+        ConfigurationError: somebody else listens there.
+    """
     config = uvicorn.Config(
         "jwtauth.web.server:worker", factory=True, workers=source.settings.workers, **_options(source)
     )
-    listening = config.bind_socket()
-    Multiprocess(config, sockets=[listening, *(listening.dup() for _ in range(ACCEPTED - 1))]).run()
+    try:
+        listening = config.bind_socket()
+    except SystemExit:  # uvicorn's way of saying that it could not
+        raise _cannot_listen(source) from None
+    _greet(source, warnings)
+    _Workers(config, [listening, *(listening.dup() for _ in range(ACCEPTED - 1))], shared).run()
 
 
 def run_here(source: Source, announce: Announce | None = None) -> None:
@@ -87,6 +98,7 @@ def run_here(source: Source, announce: Announce | None = None) -> None:
     """
     log.configure(source.settings.log_format)
     issuer = assembly.open_issuer(source)
+    _measure(issuer, source)
     server = _Server(uvicorn.Config(app.create(issuer), **_options(source)))
     _settle()
     if announce is not None:
@@ -94,20 +106,61 @@ def run_here(source: Source, announce: Announce | None = None) -> None:
     with suppress(SystemExit):  # uvicorn's way of saying that it could not listen
         server.run()
     if not server.started:
-        raise ConfigurationError(
-            f"cannot listen on {source.settings.host}:{source.settings.port}; stop what listens there or name another"
-            " port with --port"
-        )
+        raise _cannot_listen(source)
+
+
+def _cannot_listen(source: Source) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot listen on {source.settings.host}:{source.settings.port}; stop what listens there or name another"
+        " port with --port"
+    )
 
 
 def worker() -> ASGIApp:
     """The application of one worker process, as uvicorn asks for it."""
+    Thread(target=_end_with_the_supervisor, daemon=True).start()
     source = settings.load(Path(os.environ[FOLDER_VARIABLE]))
     log.configure(source.settings.log_format)
     files = WorkerFiles(Path(os.environ[METRICS_VARIABLE]))
-    application = app.create(assembly.open_issuer(source), files=files)
+    issuer = assembly.open_issuer(source)
+    _measure(issuer, source)
+    application = app.create(issuer, files=files)
     _settle()
     return application
+
+
+def _end_with_the_supervisor() -> None:
+    """Stop in order once the supervisor is gone: it may have been unable to say so, and the next one needs the port.
+
+    By SIGINT, which nothing delays: after SIGTERM the door may stay open for a while (setting drain_in).
+    """
+    supervisor = multiprocessing.parent_process()
+    assert supervisor is not None
+    supervisor.join()
+    log.LOGGER.warning("the supervisor is gone; this worker finishes what it has begun and ends")
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class _Workers(Multiprocess):
+    """Keeps the workers alive, and counts those that died."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket], shared: Path) -> None:
+        super().__init__(config, sockets)
+        self._shared = shared
+        self._deaths = 0
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace whoever died or hangs."""
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        died = len(before - {process.pid for process in self.processes})
+        if not died:
+            return
+        self._deaths += died
+        try:
+            worker_files.note_deaths(self._shared, self._deaths)
+        except OSError as problem:
+            log.LOGGER.error("that a worker died cannot be counted: %s", problem.strerror)
 
 
 class _Server(uvicorn.Server):
@@ -138,6 +191,12 @@ def _greet(source: Source, warnings: Sequence[str]) -> None:
         log.LOGGER.warning("%s", warning)
     chosen = source.settings
     log.LOGGER.info("serving %s at %s:%d, workers: %d", chosen.issuer, chosen.host, chosen.port, chosen.workers)
+
+
+def _measure(issuer: Issuer, source: Source) -> None:
+    """Let the metrics ask how many connections this process may hold."""
+    most = connections.room(source.settings.max_connections)
+    issuer.metrics.watch(CONNECTIONS_LIMIT, lambda: most)
 
 
 def _settle() -> None:

@@ -235,6 +235,21 @@ class TestConnections:  # SECURITY D-08
                     assert answer(connection)[0] == 200
                     assert connection.recv(1) == b""
 
+    def test_d_08_are_counted_and_told(self, narrow: Site) -> None:
+        before = numbers(narrow)
+        with ExitStack() as stack:
+            for _ in range(OF_ONE_ADDRESS):
+                assert asked(stack.enter_context(connected(narrow, "127.0.0.5"))) == 200
+            for _ in range(2):
+                with connected(narrow, "127.0.0.5") as surplus:
+                    assert_turned_away(surplus)
+        after = numbers(narrow)
+        away = "jwtauth_connections_turned_away_total"
+        assert after[f'{away}{{reason="address"}}'] - before[f'{away}{{reason="address"}}'] == 2
+        assert after[f'{away}{{reason="total"}}'] == before[f'{away}{{reason="total"}}']
+        assert after["jwtauth_connections_limit"] == MOST
+        assert "WARNING connections turned away: " in narrow.server.log.read_text()
+
 
 INTROSPECTION: Final = (
     f"POST /oauth/introspect HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {basic('service', SECRET)}\r\n"
@@ -260,6 +275,13 @@ def answer(connection: socket.socket) -> tuple[int, dict[bytes, bytes], bytes]:
         lines = iter(lambda: file.readline().rstrip(), b"")
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
         return status, fields, file.read(int(fields[b"content-length"]))
+
+
+def numbers(site: Site) -> dict[str, float]:
+    """What /metrics tells, by name and labels."""
+    text = httpx.get(f"{site.server.url}/metrics", timeout=20, verify=False).text
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(number) for name, _, number in lines}
 
 
 def assert_turned_away(connection: socket.socket) -> None:

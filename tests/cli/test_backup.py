@@ -631,7 +631,10 @@ class TestTheDrill:
         text = (Path(__file__).parents[2] / "docs" / "backup.md").read_text(encoding="utf-8")
         (block,) = re.findall(r"## A drill\n[^#]*?```sh\n(.*?)```", text, re.DOTALL)
         files = {"/backups/monday.backup": str(copied), "/elsewhere/monday.tar": str(archive)}
-        for line in block.splitlines():
+        inside, _, after = block.removeprefix("(\n").partition("\n)\n")
+        assert block.startswith("(\n"), "what it exports must not stay in the operator's shell"
+        assert after.startswith("rm -r drill ")
+        for line in inside.splitlines():
             match [files.get(word, word) for word in shlex.split(line, comments=True)]:
                 case ["export", *variables]:
                     for name, _, value in (variable.partition("=") for variable in variables):

@@ -1,9 +1,11 @@
 """What all commands have in common: help, examples, JSON, exit codes, and how little they load."""
 
 import importlib.util
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from click.testing import CliRunner, Result
 import jwtauth.cli
 from jwtauth.cli.commands import COMMANDS, root
 from jwtauth.cli.options import REFERENCE
+from jwtauth.settings import Source
 
 LONG_RUNNING = ("serve", "dev")
 
@@ -105,6 +108,31 @@ class TestExitCodes:
         assert result.exit_code == 2
         assert result.stdout == ""
         assert result.stderr.startswith("Usage: jwtauth")
+
+    def test_are_1_and_one_line_for_a_question_that_was_not_answered(self, people: Callable[..., Result]) -> None:
+        for command in (("user", "create", "bob"), ("revoke", "--user", "alice")):
+            result = people(*command, text="")
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert result.stderr.endswith("\njwtauth: the question was not answered; nothing was changed\n")
+            assert "Aborted" not in result.stderr
+
+    def test_are_1_and_one_line_while_another_process_holds_the_database(
+        self, people: Callable[..., Result], refused: Callable[..., str], source: Source
+    ) -> None:
+        with closing(sqlite3.connect(source.database, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            said = refused("user", "disable", "alice")
+        assert "SQLITE_BUSY; another process holds the database: " in said
+
+    def test_are_2_and_one_line_without_a_terminal_to_ask_at(
+        self, service: Callable[..., Result], folder: Path
+    ) -> None:
+        command = [sys.executable, "-m", "jwtauth", "--folder", str(folder), "user", "create", "bob"]
+        ended = subprocess.run(command, input="wonderland\n", capture_output=True, text=True, start_new_session=True)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr == (
+            "jwtauth: password: there is no terminal to ask at; type it at one, or send it with --password-stdin\n"
+        )
 
     def test_are_2_for_a_folder_that_does_not_exist(self, tmp_path: Path) -> None:
         assert CliRunner().invoke(root, ["--folder", str(tmp_path / "none"), "keys", "list"]).exit_code == 2

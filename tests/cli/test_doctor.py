@@ -5,10 +5,11 @@ import os
 import re
 import resource
 import shlex
+import shutil
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,17 @@ def start(source: Source) -> list[str]:
     warnings = finding.require_startable(installation.of_settings(source))
     found = with_store(source, partial(registrations.of_store, source, now=int(time.time())))
     return [*warnings, *finding.require_startable(found)]
+
+
+@contextmanager
+def limited(size: int) -> Iterator[None]:
+    """No file that this process writes grows beyond so many bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def set_up(folder: Path, **settings: str) -> Source:
@@ -259,6 +271,17 @@ class TestWhatServeWarnsOf:
         source.database.chmod(0o640)
         self.expect(source, examine, f"run: chmod 600 {source.database}")
 
+    def test_an_audit_log_that_others_can_read(
+        self, service: Callable[..., Result], source: Source, examine: Examine
+    ) -> None:
+        assert source.audit is not None
+        service("client", "create", "portal")
+        (file,) = source.audit.glob("*.jsonl")
+        for path, open_to_all, mode in ((source.audit, 0o755, "700"), (file, 0o644, "600")):
+            path.chmod(open_to_all)
+            self.expect(source, examine, f"run: chmod {mode} {path}")
+            path.chmod(int(mode, 8))
+
     def test_a_keys_folder_that_others_can_look_into(
         self, service: Callable[..., Result], source: Source, examine: Examine
     ) -> None:
@@ -274,8 +297,66 @@ class TestWhatServeWarnsOf:
         self.expect(source, examine, f"run: chmod o-w {path}")
 
 
+class TestLostKeys:
+    """A database is there, and what it needs is not: `jwtauth init` would refuse to make it anew."""
+
+    @pytest.mark.parametrize("how", ["gone", "empty"])
+    def test_come_back_from_their_backup_as_the_remedy_says(
+        self, service: Callable[..., Result], source: Source, tmp_path: Path, examine: Examine, how: str
+    ) -> None:
+        database, secrets = tmp_path / "one.backup", tmp_path / "one.tar"
+        assert service("backup", str(database), "--secrets", str(secrets)).exit_code == 0
+        shutil.rmtree(source.keys)
+        if how == "empty":
+            source.keys.mkdir(mode=0o700)
+        remedy = f"{source.database} needs what was in it; put that back from its backup"
+        ((severity, text),) = examine()
+        assert severity == "error"
+        for said in (text, service("keys", "list").stderr, service("serve").stderr):
+            assert remedy in said
+            assert "`jwtauth restore FILE --secrets FILE2`" in said
+            assert "jwtauth init" not in said
+        assert "`jwtauth restore FILE --secrets FILE2`" in service("init").stderr
+        assert service("backup", str(database), "--force").exit_code == 0
+        assert service("restore", str(database), "--secrets", str(secrets), "--yes").exit_code == 0
+        assert examine() == []
+
+
 class TestTheMachine:
     """What only `jwtauth doctor` looks at."""
+
+    def test_has_room_left(
+        self, service: Callable[..., Result], source: Source, examine: Examine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(installation, "LITTLE_ROOM", 2**62)
+        ((severity, text),) = examine()
+        assert severity == "warning"
+        assert f"the disk of {source.database.parent} has " in text
+        assert f"df -h {source.database.parent}" in text
+
+    def test_lets_the_database_grow(self, service: Callable[..., Result], source: Source, examine: Examine) -> None:
+        """Nothing is wrong with what is read, and nothing can be written."""
+        log = source.database.with_name(f"{source.database.name}-wal")
+        with closing(sqlite3.connect(source.database, isolation_level=None)) as connection:
+            for number in range(20):  # until the log is as long as its index, which has to have room
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+            with limited(log.stat().st_size):
+                ((severity, text),) = examine()
+        assert severity == "error"
+        assert "takes no writes: the database could not write: SQLITE_" in text
+        assert "its disk is full or fails, which no backup mends" in text
+        assert f"df -h {source.database.parent}" in text
+
+    def test_lets_nobody_hold_the_database(
+        self, service: Callable[..., Result], source: Source, examine: Examine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("jwtauth.store.sqlite.writer.BUSY_FOR", 0.1)
+        with closing(sqlite3.connect(source.database, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            ((severity, text),) = examine()
+        assert severity == "error"
+        assert "SQLITE_BUSY; another process holds it" in text
+        assert examine() == []
 
     def test_grants_open_files_for_all_connections(
         self, service: Callable[..., Result], folder: Path, examine: Examine
@@ -307,6 +388,13 @@ CLIENT = ("--redirect-uri", "https://old.example/back")
 
 class TestAdvice:
     """What only `jwtauth doctor` says."""
+
+    def test_misses_the_audit_log(self, service: Callable[..., Result], folder: Path, examine: Examine) -> None:
+        source = set_up(folder, audit="''")
+        ((severity, text),) = examine()
+        assert severity == "advice"
+        assert text.endswith('e.g. audit = "audit"')
+        assert start(source) == []
 
     @pytest.mark.parametrize(
         ("arguments", "words"),

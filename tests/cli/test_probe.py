@@ -142,7 +142,7 @@ REQUESTS: Final[dict[str, tuple[Hook, str, str, str]]] = {
         on("/oauth/token", "/oauth/userinfo", headers={"authorization": None}),
         "error",
         "the Authorization header does not reach",
-        "in nginx, in the location that proxies /oauth/token: proxy_set_header Authorization $http_authorization;",
+        ": proxy_set_header Authorization $http_authorization;",
     ),
     "bodies are dropped": (
         on("/oauth/token", body=b""),

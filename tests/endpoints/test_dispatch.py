@@ -83,6 +83,9 @@ class TestConsent:
         browser.grant(scope="openid read", claims='{"userinfo":{"name":null}}')
         consent = desk.run(desk.issuer.store.consents.get(desk.user().id, desk.client().id))
         assert consent is not None
+        told = [event for event in desk.events if event.name == "consent.given"]
+        assert {(event.client_id, event.uid) for event in told} == {("web", desk.user().id)}
+        assert [event.reason for event in told] == ["scope email openid", "scope openid read"]
         assert {*consent.scope} == {"openid", "email", "read"}
         assert consent.resources == (RESOURCE,)
         assert consent.claims == RequestedClaims(userinfo=("name",))

@@ -178,6 +178,7 @@ class TestARefusal:
         waiting = shown(SignInPage, browser.sign_in(page))
         assert (waiting.problem, waiting.retry_after_in) == (Problem.TOO_MANY_ATTEMPTS, 1)
         assert browser.session is None, "a right password is not even looked at"
+        assert {event.uid for event in desk.events if event.name == "sign_in.refused"} == {desk.user().id}
         desk.clock.move(1)
         assert isinstance(browser.sign_in(waiting), ConsentPage)
 
@@ -190,7 +191,35 @@ class TestARefusal:
     def test_of_the_person_to_sign_in_is_told_to_the_client(self, desk: Desk, browser: Browser) -> None:
         told = answer(browser.send(browser.authorize(), cancel="1"))
         assert (told["error"], told["state"]) == ("access_denied", "a-state")
-        assert len(desk.reasons_of("authorization.refused")) == 1
+        (refusal,) = [event for event in desk.events if event.name == "authorization.refused"]
+        assert (refusal.endpoint, refusal.code) == ("/oauth/authorize", "access_denied")
+
+
+class TestWhatIsToldOfARefusedRequest:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"client_id": "nobody"},
+            {"client_id": ""},
+            {"redirect_uri": "https://elsewhere.example/"},
+            {"state": "x" * 20_000},
+            {"scope": "no-such-scope"},
+        ],
+    )
+    def test_is_where_it_was_sent_with_a_code_and_a_reason(
+        self, desk: Desk, browser: Browser, changes: dict[str, str]
+    ) -> None:
+        browser.authorize(**changes)
+        (told,) = [event for event in desk.events if event.name == "authorization.refused"]
+        assert told.endpoint == "/oauth/authorize"
+        assert told.code
+        assert told.reason or told.check
+        assert "elsewhere.example/?" not in str(told)
+
+    def test_s_09_is_no_word_of_it(self, desk: Desk, browser: Browser) -> None:
+        browser.authorize(scope="pasted-here")
+        browser.open("/oauth/authorize", **{"pasted here": "twice", "client_id": "pasted-here"})
+        assert "pasted" not in str(desk.events)
 
 
 class TestSwitching:

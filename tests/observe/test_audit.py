@@ -27,9 +27,9 @@ def event(number: int) -> Event:
     return Event(name="grant.started", at=1_000 + number, grant_id=number)
 
 
-def written(folder: Path, count: int, *, first: int = 0) -> None:
+def written(folder: Path, count: int, *, first: int = 0, keep_in: int = 0) -> None:
     """Append so many events, down to the disk."""
-    log = AuditLog(folder)
+    log = AuditLog(folder, keep_in=keep_in)
     for number in range(first, first + count):
         log.hear(event(number))
     log.close()
@@ -158,6 +158,76 @@ class TestTampering:
             written(folder, 1, first=number)
         files(folder)[0].unlink()
         assert verify(folder).damage == ()
+
+
+class TestTheBeginning:
+    """The first line of the first file names nothing; later files may be all that is left."""
+
+    def test_is_damaged_where_lines_of_the_first_file_are_gone(self, folder: Path) -> None:
+        written(folder, 20)
+        files(folder)[0].write_text("\n".join(lines(folder)[5:]) + "\n")
+        (found,) = verify(folder).damage
+        assert (found.file, found.line) == ("000001.jsonl", 1)
+
+    def test_is_damaged_where_only_a_torn_line_of_it_is_left(self, folder: Path) -> None:
+        written(folder, 3)
+        kept = lines(folder)
+        files(folder)[0].write_text("\n".join([kept[0][:30], *kept[2:]]) + "\n")
+        assert verify(folder).damage[0].line == 2
+
+    def test_may_be_torn(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "000001.jsonl").write_text('{"name":"grant.sta')
+        written(folder, 2)
+        chain = verify(folder)
+        assert (chain.lines, chain.torn, chain.damage) == (3, 1, ())
+
+    def test_is_told_where_old_files_were_taken_away(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(audit, "FILE_SIZE", 100)
+        for number in range(4):
+            written(folder, 1, first=number)
+        assert verify(folder).begins_in is None
+        for path in files(folder)[:2]:
+            path.unlink()
+        chain = verify(folder)
+        assert (chain.begins_in, chain.damage) == ("000003.jsonl", ())
+
+
+class TestKeeping:
+    """Whole files whose newest line is too old are removed when a new one begins, the oldest first."""
+
+    def test_is_for_ever_unless_told(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(audit, "FILE_SIZE", 1)
+        for number in (0, 100_000_000, 200_000_000):
+            written(folder, 1, first=number)
+        assert len(files(folder)) == 3
+
+    @pytest.mark.parametrize(("keep_in", "left"), [(1, 1), (49, 1), (50, 2), (149, 2), (150, 3)])
+    def test_ends_with_the_newest_line_of_a_file(
+        self, folder: Path, keep_in: int, left: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(audit, "FILE_SIZE", 1)
+        for number in (0, 100, 150):
+            written(folder, 1, first=number, keep_in=keep_in)
+        assert [path.name for path in files(folder)] == [f"00000{4 - n}.jsonl" for n in range(left, 0, -1)]
+        assert verify(folder).damage == ()
+        written(folder, 1, first=151, keep_in=1_000)
+        assert verify(folder).damage == ()
+
+    def test_removes_nothing_while_a_file_goes_on(self, folder: Path) -> None:
+        for number in (0, 100_000_000):
+            written(folder, 1, first=number, keep_in=1)
+        assert [entry["grant_id"] for entry in entries(folder)] == [0, 100_000_000]
+
+    def test_goes_by_the_file_where_its_last_line_is_torn(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(audit, "FILE_SIZE", 1)
+        folder.mkdir()
+        (folder / "000001.jsonl").write_text('{"name":"grant.sta')
+        written(folder, 1, first=10, keep_in=60)
+        assert len(files(folder)) == 2
+        os.utime(folder / "000001.jsonl", (1_000, 1_000))
+        written(folder, 1, first=100, keep_in=60)
+        assert [path.name for path in files(folder)] == ["000003.jsonl"]
 
 
 class TestACrash:

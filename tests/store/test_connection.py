@@ -1,6 +1,7 @@
 """Opening the file: SECURITY S-02, S-05, S-16; every refusal says what to do."""
 
 import os
+import resource
 import shutil
 import sqlite3
 import stat
@@ -147,6 +148,29 @@ class TestRefusal:
             SqliteStore(database, max_token_lifetime=60)
         assert str(database) in str(refusal.value)
         assert content(database) == before
+
+    def test_for_want_of_room_sends_to_the_disk_and_not_to_a_backup(self, database: Path) -> None:
+        """A sound database would be replaced by an older one."""
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, before[1]))  # too little for the index of the log
+        try:
+            with pytest.raises(ConfigurationError, match="its disk is full or fails") as refusal:
+                SqliteStore(database, max_token_lifetime=60)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert f"df -h {database.parent}" in str(refusal.value)
+        assert "restore" not in str(refusal.value)
+        SqliteStore(database, max_token_lifetime=60).close()
+
+    def test_of_a_locked_database_sends_to_who_holds_it(self, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("jwtauth.store.sqlite.connection.OPEN_IN", 0.1)
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(ConfigurationError, match="another process holds it") as refusal:
+                SqliteStore(database, max_token_lifetime=60)
+        assert f"fuser {database}" in str(refusal.value)
+        assert "restore" not in str(refusal.value)
 
     def test_of_an_empty_file_never_makes_a_database_of_it(self, path: Path) -> None:
         path.touch()

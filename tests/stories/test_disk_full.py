@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from jwtauth.cli.commands import root
 from tests.support.halting import family
 from tests.support.home import PASSWORD, SECRET
 from tests.web.site import Site, assert_refused
@@ -137,6 +139,15 @@ class TestWhileTheDiskIsFull:
             assert site.is_active(machine), "a revocation that answered 503 has not happened"
         assert site.dump() == before
         assert_works_again(site, ada, spare, machine)
+
+    def test_a_command_says_in_one_line_what_to_do(self, disk: Disk, site: Site) -> None:
+        if isinstance(disk, SmallFiles):
+            pytest.skip("the disk is full for the service alone")
+        with full(disk, site):
+            done = CliRunner().invoke(root, ["--folder", str(site.home.path), "user", "disable", "ada"])
+        assert done.exit_code == 1
+        assert done.stderr.startswith("jwtauth: ")
+        assert done.stderr.endswith("SQLITE_FULL; there is no space left where it is: free some, and try again\n")
 
     def test_what_needs_no_write_is_answered_as_ever(self, disk: Disk, site: Site) -> None:
         ada, machine = site.person(), site.machine()

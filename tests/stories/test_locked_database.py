@@ -134,6 +134,7 @@ class TestWhileTheKeysAreElsewhere:
         keys.mkdir(mode=0o700)
         try:
             until(lambda: _has_looked_for_keys(site))
+            assert "jwtauth_keys_readable 0.0" in site.http.get("/metrics").text
             assert site.is_active(site.machine())
             granted = site.person()
             assert site.refresh(granted["refresh_token"]).status_code == 200
@@ -142,6 +143,7 @@ class TestWhileTheKeysAreElsewhere:
             keys.rmdir()
             keys.with_name("elsewhere").rename(keys)
         assert site.is_active(site.machine())
+        until(lambda: "jwtauth_keys_readable 1.0" in site.http.get("/metrics").text)
 
 
 def test_what_is_damaged_is_503_and_never_500(tmp_path: Path) -> None:

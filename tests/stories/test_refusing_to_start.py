@@ -182,7 +182,8 @@ class TestServe:
         with pytest.raises(ConfigurationError, match="setting isuer: is unknown"):
             settings.load(tmp_path, {"JWTAUTH_ISUER": "https://id.example"})
 
-    def test_refuses_a_port_that_is_taken(self, home: Home, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_refuses_a_port_that_is_taken(self, home: Home, tmp_path: Path, workers: int) -> None:
         with LiveServer(Home(tmp_path / "first").path) as first:
             arguments = [
                 sys.executable,
@@ -193,10 +194,13 @@ class TestServe:
                 "serve",
                 "--port",
                 str(first.port),
+                "--workers",
+                str(workers),
             ]
             done = subprocess.run(arguments, capture_output=True, text=True, timeout=START_WITHIN, check=False)
         assert done.returncode == 1
-        assert f"cannot listen on 127.0.0.1:{first.port}" in done.stderr
+        assert f"jwtauth: cannot listen on 127.0.0.1:{first.port}" in done.stderr
+        assert "serving" not in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_refuses_a_demonstration(self, tmp_path: Path) -> None:

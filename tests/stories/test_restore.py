@@ -247,6 +247,10 @@ class TestAfterwards:
         assert restored.record["epoch"] > max(restored.backup["epoch"], time.time() - 600)
         assert restored.record["ended_grants"] == 5
 
+    def test_the_log_of_the_service_says_so_once_for_each_worker(self, restored: Restored) -> None:
+        said = f"WARNING a backup was restored: epoch {restored.record['epoch']}; everything issued before is over"
+        assert restored.service.server.log.read_text().count(said) == 2
+
     def test_people_and_machines_get_tokens_that_work_everywhere(self, restored: Restored) -> None:
         service = restored.service
         for tokens in (service.person(auth=DESK) for _ in range(ASKED)):
@@ -358,7 +362,8 @@ class TestALostDatabase:
             second = service.person(auth=DESK)
             service.home.source.database.rename(tmp_path / "lost.db")
             operate(service, "restore", str(file), "--yes")
-            wait_until(lambda: service.http.get("/readyz").status_code == 503)  # it looks once a second
+            wait_until(lambda: service.post("/oauth/introspect", {"token": "x"}, auth=DESK).status_code == 503)
+            assert service.http.get("/readyz").status_code == 503
             for path, form in (("/oauth/introspect", {"token": second["access_token"]}), ("/oauth/token", _PERSON)):
                 assert_refused(service.post(path, form, auth=DESK), 503, "temporarily_unavailable")
             service.server.stop()

@@ -1,6 +1,7 @@
 """Who is let in, who makes room, who is turned away (SECURITY D-08)."""
 
 import asyncio
+import logging
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from litestar.types import Receive, Scope, Send
 from jwtauth.settings import Settings
 from jwtauth.web import connections, server
 from jwtauth.web.addresses import Addresses
-from jwtauth.web.connections import RESERVED, SPARED_IN, TURNED_AWAY, Connections
+from jwtauth.web.connections import RESERVED, SPARED_IN, TOLD_IN, TURNED_AWAY, Connections
 from jwtauth.web.http import Http
 
 LATER = SPARED_IN
@@ -165,6 +166,30 @@ class TestTaking:
             return taken
 
         assert uvloop.run(turns()) < newcomers / 4
+
+
+class TestTelling:
+    """What an operator sees of it."""
+
+    def test_counts_why(self) -> None:
+        held = Connections(most=3, most_of_one=2, counted_as=str)
+        admitted(held, 2)
+        admitted(held, 1, "192.0.2.2")
+        for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+            assert not held.admit(Peer(), address, now=SPARED_IN / 2)
+        assert held.turned_away == {"total": 1, "address": 2}
+
+    def test_is_one_line_in_a_minute(self, caplog: pytest.LogCaptureFixture) -> None:
+        held = Connections(most=0)
+        with caplog.at_level(logging.WARNING, "jwtauth"):
+            for now in (0, 1, TOLD_IN - 1, TOLD_IN, TOLD_IN + 1):
+                held.admit(Peer(), "192.0.2.1", now=now)
+        lines = [record.getMessage() for record in caplog.records]
+        assert [line.partition(" since")[0] for line in lines] == [
+            "connections turned away: 1",
+            "connections turned away: 3",
+        ]
+        assert all("max_connections" in line for line in lines)
 
 
 class TestRoom:

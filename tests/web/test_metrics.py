@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from jwtauth.settings import Settings
+from jwtauth.web.http import MAX_HEAD
 from jwtauth.web.metrics import Readers
 from tests.support.home import PASSWORD, SECRET
 from tests.web.people import Service, populate
@@ -138,6 +140,20 @@ class TestNumbers:
             assert value(values(service), "jwtauth_connections") >= 2
         until(lambda: listeners() == 0)
 
+    def test_of_what_no_application_saw_rise_by_status(self, service: Service) -> None:
+        rise = Rise(service)
+        for _ in range(2):
+            assert raw(service, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+        assert raw(service, b"GET / HTTP/1.1\r\nx: " + b"x" * MAX_HEAD + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
+        rise.reaches(2, "jwtauth_requests_unreadable_total", status="400")
+        rise.reaches(1, "jwtauth_requests_unreadable_total", status="431")
+        rise.reaches(0, "jwtauth_requests_unreadable_total", status="408")
+
+    def test_of_what_there_may_be_are_those_of_both_workers(self, service: Service) -> None:
+        found = values(service)
+        assert value(found, "jwtauth_connections_limit") == 2 * service.home.source.settings.max_connections
+        assert value(found, "jwtauth_keys_readable") == 1
+
     def test_of_paths_are_under_names_of_our_own(self, service: Service) -> None:
         rise = Rise(service)
         for path in ("/nope", "/oauth/token/nope", "/login/../../etc", "/oauth/status/0-0", "/style.css", "/"):
@@ -171,6 +187,7 @@ def test_never_fall_when_a_worker_is_killed(service: Service) -> None:
     for _ in range(20):
         service.token({"grant_type": "client_credentials"}, auth=("machine", SECRET))
     told = [values(service)]
+    assert value(told[0], "jwtauth_worker_deaths_total") == 0
     killed, survivor = workers(told[0])
     os.kill(killed, signal.SIGKILL)
 
@@ -182,7 +199,16 @@ def test_never_fall_when_a_worker_is_killed(service: Service) -> None:
 
     until(is_whole)
     assert value(told[-1], "jwtauth_workers") == 2
+    until(lambda: value(values(service), "jwtauth_worker_deaths_total") == 1)
     assert [falls(earlier, later) for earlier, later in pairwise(told)] == [{}] * (len(told) - 1)
+
+
+def raw(service: Service, sent: bytes) -> bytes:
+    """What comes back until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", service.server.port), timeout=WITHIN) as connection:
+        connection.sendall(sent)
+        with connection.makefile("rb") as file:
+            return file.read()
 
 
 def workers(found: Values) -> list[int]:

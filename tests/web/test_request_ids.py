@@ -105,6 +105,15 @@ class TestEveryAnswer:
         assert (entry["code"], entry["reason"]) == ("invalid_scope", "scope")
         assert "pasted-here" not in str(entry)
 
+    def test_b_10_that_was_throttled_is_told_with_the_account_that_waits(self, service: Service) -> None:
+        guess = {"grant_type": "password", "username": "ada", "password": "wrong"}
+        guesses = (service.token(guess, auth=("own", SECRET)) for _ in range(12))
+        throttled = next(answer for answer in guesses if answer.status_code == 429)
+        entry = audited(service, throttled.headers[HEADER])
+        (ada,) = service.dump(("users",))["users"]
+        assert (entry["client_id"], entry["uid"]) == ("own", ada[0])
+        assert "uid" not in throttled.text
+
     def test_that_gives_a_token_is_in_the_audit_log_alone(self, service: Service) -> None:
         given = service.token({"grant_type": "client_credentials"}, auth=("own", SECRET))
         entry = audited(service, given.headers[HEADER])

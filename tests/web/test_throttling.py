@@ -1,10 +1,13 @@
 """Guessing costs time, the owner gets in again, and waiting tells nothing (SECURITY B-10, B-11)."""
 
+import json
 from collections.abc import Callable, Mapping
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from jwtauth.cli.commands import root
 from jwtauth.protocol.throttling import ACCOUNT
 from tests.support.home import PASSWORD, SECRET
 from tests.web.site import CHOSEN_SECRET, Site, assert_refused, bucket, chosen_secret
@@ -51,6 +54,13 @@ class TestAPerson:
     def test_waits_after_five_wrong_guesses_whoever_it_is(self, site: Site, username: str, password: str) -> None:
         """The right password of somebody who may not come in is throttled too: else it would give itself away."""
         guess_until_refused(lambda: sign_in(site, username, password), 400, "invalid_grant")
+
+    def test_waits_no_longer_once_an_operator_says_so(self, site: Site) -> None:
+        site.home.user("locked")
+        guess_until_refused(lambda: sign_in(site, "locked", "wrong"), 400, "invalid_grant")
+        done = CliRunner().invoke(root, ["--folder", str(site.home.path), "user", "unlock", "locked", "--json"])
+        assert json.loads(done.stdout) == {"username": "locked", "unlocked": True}
+        assert sign_in(site, "locked", PASSWORD).status_code == 200
 
     def test_waits_longer_with_every_guess_but_never_for_good(self, site: Site) -> None:
         """Also where the last guess seems to lie in the future: a clock that was set back adds nothing (S-06)."""

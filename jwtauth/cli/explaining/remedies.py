@@ -8,8 +8,8 @@ REMEDIES: Final = {
     "client authentication": "let the application authenticate as it is registered, or register its way:"
     " `jwtauth client change CLIENT --auth-method METHOD`",
     "client_secret": "`jwtauth client secret rotate CLIENT` makes a new one, for the application to be given",
-    "redirect_uri": "`jwtauth client change CLIENT --redirect-uri URI` registers what the application sends; name the"
-    " others too, it replaces all",
+    "redirect_uri": "if it is the application's own, `jwtauth client change CLIENT --redirect-uri URI` registers it;"
+    " name the others too, it replaces all",
     "code_verifier": "the application sends another verifier than the one whose challenge it began with, or none: look"
     " where it keeps it meanwhile",
     "code": "a code is good once, and for a short while: the application has to begin a new sign-in",
@@ -32,7 +32,7 @@ REMEDIES: Final = {
     "iat": "compare the clocks of the machines",
     "aud": "let the application ask for a token for this resource server (resource), or correct its audience",
     "status list": "it is from before a restore: let the application ask for a new one",
-    "revocation": "it stays so: let the application ask for a new one; `jwtauth audit show --client CLIENT` may say why",
+    "revocation": "it stays so: let the application ask for a new one; `jwtauth audit show --client CLIENT` tells why",
     "client": "`jwtauth client enable CLIENT`, if it is there and that is wanted; then ask for a new one",
     "user": "`jwtauth user enable USERNAME`, if that is wanted; then the person has to sign in anew",
     "introspection": "`jwtauth client change CLIENT --introspects-realm REALM` lets a client ask about another realm's",

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from jwtauth.cli.explaining import explained
 from jwtauth.cli.explaining.explained import Check, Explanation, Wanted, quoted
 from jwtauth.cli.printing import iso
-from jwtauth.errors import InsufficientScope, InvalidToken
+from jwtauth.errors import ExpiredToken, InsufficientScope, InvalidToken
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.keyring import jws
 from jwtauth.keyring.folder import KeyFolder
@@ -54,8 +54,8 @@ async def explain(issuer: Issuer, folder: KeyFolder, text: str, wanted: Wanted, 
     checks += _of_key(issuer, folder, signed, now=now)
     if typ == id_token.TYPE:
         return await _of_id_token(issuer, text, signed, checks, wanted, now=now)
-    note = _FOR_ITS_CLIENT if kind == ID_TOKEN else ""
-    return replace(await _of_access_token(issuer, text, signed, checks, wanted, now=now), kind=kind, note=note)
+    found = await _of_access_token(issuer, text, signed, checks, wanted, now=now)
+    return replace(found, kind=kind, note=_FOR_ITS_CLIENT if kind == ID_TOKEN else found.note)
 
 
 def _of_key(issuer: Issuer, folder: KeyFolder, signed: Signed, *, now: int) -> Iterator[Check]:
@@ -87,9 +87,39 @@ async def _of_access_token(
             checks += await _of_records(issuer, found, wanted)
     try:
         await _require_accepted(issuer, text, wanted, now=now)
+        _require_known(checks)
     except (InvalidToken, InsufficientScope) as problem:
-        return explained.refused(ACCESS_TOKEN, checks, problem)
+        return explained.refused(ACCESS_TOKEN, checks, problem, note=_note(checks, problem, signed.payload, now=now))
     return Explanation(kind=ACCESS_TOKEN, checks=checks)
+
+
+def _require_known(checks: list[Check]) -> None:
+    """Let a token pass that names nobody whom this service would not answer for (introspection, userinfo).
+
+    Raises:
+        InvalidToken: its client or user is not there, or disabled.
+    """
+    failed = [check.check for check in checks if not check.is_ok]
+    if failed:
+        raise InvalidToken(f"introspection and userinfo refuse it for its {' and '.join(failed)}")
+
+
+def _note(checks: list[Check], problem: InvalidToken | InsufficientScope, payload: bytes, *, now: int) -> str:
+    """What others do where they judge a refused token in another way than this service."""
+    match [check.check for check in checks if not check.is_ok]:
+        case ["exp"] if isinstance(problem, ExpiredToken):
+            until = claims.read(payload).exp + claims.LEEWAY_IN
+            return _STILL_ACCEPTED.format(iso(until)) if now < until else ""
+        case ["client"] | ["user"] | ["client", "user"]:
+            return _NOT_LOOKED_AT
+        case _:
+            return ""
+
+
+_STILL_ACCEPTED: Final = (
+    f"a resource server with jwtauth.verifier still accepts it until {{}}: {claims.LEEWAY_IN} s for clocks that differ"
+)
+_NOT_LOOKED_AT: Final = "resource servers do not look at that, and accept it until it expires or is revoked"
 
 
 _PROOF: Final = frozenset({"typ", "kid", "alg", "signature", "iss"})

@@ -12,7 +12,7 @@ from msgspec import Struct
 from jwtauth.cli import client_secrets, setup
 from jwtauth.cli.findings.finding import Finding, Severity, told
 from jwtauth.cli.printing import iso
-from jwtauth.cli.running import open_keys
+from jwtauth.cli.running import require_keys
 from jwtauth.dialects.dialect import STANDARD_NAME
 from jwtauth.endpoints import custom_grant
 from jwtauth.errors import ConfigurationError
@@ -65,7 +65,7 @@ def _demonstration(registered: Registered) -> Iterator[Finding]:
 
 def _id_token_keys(registered: Registered) -> Iterator[Finding]:
     """Sign-ins that could be begun and not finished."""
-    present = setup.algorithms(open_keys(registered.source))
+    present = setup.algorithms(require_keys(registered.source))
     if setup.ID_TOKEN_ALGORITHM not in present:
         yield Finding(
             Severity.ERROR,
@@ -280,7 +280,7 @@ _RULES: Final = (
 
 def _keys(source: Source, fingerprints: dict[int, str], now: int) -> Iterator[Finding]:
     """Files that are missing, that others can read, or that a passphrase does not protect."""
-    folder = open_keys(source)
+    folder = require_keys(source)
     keyring = Keyring(folder, max_token_lifetime=source.settings.max_token_lifetime)
     keyring.signing_key(source.settings.access_token_algorithm, now=now)
     check_fingerprints(folder.read_secrets(), fingerprints)

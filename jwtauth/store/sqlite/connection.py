@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from shlex import quote as quoted
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
@@ -14,6 +15,9 @@ from jwtauth.store.sqlite.migrations import migrations
 
 STATEMENTS: Final = 128
 """Prepared statements that a connection keeps."""
+
+OPEN_IN: Final = 5.0
+"""For so many seconds it is waited for somebody who holds the file while it is opened."""
 
 BESIDE: Final = ("-wal", "-shm")
 """How the files end that SQLite keeps beside a database: its log, and the index of that."""
@@ -68,6 +72,18 @@ def name_of(problem: Exception) -> str:
     return getattr(problem, "sqlite_errorname", None) or type(problem).__name__
 
 
+def remedy_of(fault: str, database: Path) -> str | None:
+    """What to look at first where SQLite's name for a fault is not about what is in the file; None where it may be.
+
+    Whoever restores a backup over a sound database that had no room loses what was written since.
+    """
+    if "SQLITE_FULL" in fault or "SQLITE_IOERR" in fault:
+        return f"its disk is full or fails, which no backup mends: make room, see df -h {quoted(str(database.parent))}"
+    if "SQLITE_BUSY" in fault or "SQLITE_LOCKED" in fault:
+        return f"another process holds it: find it with fuser {quoted(str(database))} and end it"
+    return None
+
+
 def files_of(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
     """The database with the files beside it, and which files these are: device and inode.
 
@@ -100,7 +116,8 @@ def prepare(path: Path, *, epoch: int = FIRST_EPOCH) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = _connect(path, sqlite3.Connection)
     except (OSError, sqlite3.Error) as problem:
-        raise ConfigurationError(f"database {path} cannot be opened for writing: {problem}; {_ADVICE}") from None
+        remedy = remedy_of(name_of(problem), path) or _ADVICE
+        raise ConfigurationError(f"database {path} cannot be opened for writing: {problem}; {remedy}") from None
     try:
         refuse_newer(connection, path)
         migrations.apply(Database(connection))
@@ -136,7 +153,8 @@ def _connect_current(path: Path, kind: type[Connection]) -> Connection:
         refuse_newer(connection, path)
         pending = migrations.pending(Database(connection))
     except sqlite3.Error as problem:
-        raise ConfigurationError(f"database {path} cannot be opened: {problem}; {_ADVICE}") from None
+        remedy = remedy_of(name_of(problem), path) or _ADVICE
+        raise ConfigurationError(f"database {path} cannot be opened: {problem}; {remedy}") from None
     if pending:
         connection.close()
         raise ConfigurationError(f"database {path} has an older schema; run `jwtauth init` to bring it up to date")
@@ -147,7 +165,7 @@ def _connect(path: Path, kind: type[Connection]) -> Connection:
     connection = sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?mode=rw",
         uri=True,
-        timeout=5.0,
+        timeout=OPEN_IN,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=STATEMENTS,
