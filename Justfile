@@ -19,8 +19,8 @@ test *arguments:
     {{python}} -m pytest {{arguments}}
 
 # Faults and fuzzing for an hour or so; the suite does the same for seconds
-soak times="100" *arguments:
-    {{python}} -m pytest tests/soak --soak {{times}} {{arguments}}
+soak times="100" *what="tests/soak":
+    {{python}} -m pytest --soak {{times}} {{what}}
 
 # Style and common mistakes
 lint:

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
+from jwtauth.cli.reporting import Book
 from jwtauth.cli.running import open_keys, with_store
 from jwtauth.errors import ConfigurationError
 from jwtauth.keyring import rotation, secrets
-from jwtauth.keyring.folder import SECRET_FILE, KeyFolder, SecretFile
+from jwtauth.keyring.folder import SECRET_FILE, KeyFile, KeyFolder, SecretFile
+from jwtauth.observe.events import Event
 from jwtauth.protocol import id_token, registration
 from jwtauth.protocol.records import DEFAULT_ACCESS_TOKEN_IN, Client, Realm
 from jwtauth.settings import Source
@@ -32,16 +34,21 @@ def initialise(source: Source, *, now: int) -> None:
     was_lost = bool(open_keys(source).stamp())  # where the database is new and the keys are not
     connection.prepare(source.database, epoch=now if was_lost else connection.FIRST_EPOCH)
 
-    async def work(store: Store) -> None:
+    async def work(store: Store) -> list[KeyFile]:
         folder = open_keys(source)
         access_token_algorithm = source.settings.access_token_algorithm
         present = algorithms(folder) if folder.path.is_dir() else frozenset[str]()
         _refuse_lost_keys(store, folder, access_token_algorithm, present)
         await _ensure_secret(store, folder, now=now)
-        await _ensure_keys(store, folder, {access_token_algorithm, ID_TOKEN_ALGORITHM} - present, now=now)
+        missing = {access_token_algorithm, ID_TOKEN_ALGORITHM} - present
+        made = await _ensure_keys(store, folder, missing, now=now)
         await _ensure_realm(store, source, now=now)
+        return made
 
-    with_store(source, work)
+    made = with_store(source, work)
+    with Book(source) as book:
+        for key in made:
+            book.write(Event(name="key.created", at=now, reason=f"{key.algorithm} key {key.kid}, by the set-up"))
 
 
 async def settle_secrets(store: Store, folder: KeyFolder) -> SecretFile:
@@ -114,10 +121,11 @@ async def _ensure_secret(store: Store, folder: KeyFolder, *, now: int) -> None:
     await settle_secrets(store, folder)
 
 
-async def _ensure_keys(store: Store, folder: KeyFolder, missing: Iterable[str], *, now: int) -> None:
-    for algorithm in sorted(missing):
-        rotation.create_key(folder, algorithm, now=now)
+async def _ensure_keys(store: Store, folder: KeyFolder, missing: Iterable[str], *, now: int) -> list[KeyFile]:
+    made = [rotation.create_key(folder, algorithm, now=now) for algorithm in sorted(missing)]
+    if made:
         await store.administration.announce_keys()
+    return made
 
 
 async def _ensure_realm(store: Store, source: Source, *, now: int) -> None:

@@ -34,7 +34,7 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("commands", "name"),
         [
-            ([], "realm.created"),
+            ([], "key.created"),
             ([("client", "create", "portal")], "client.created"),
             ([("client", "create", "portal"), ("client", "disable", "portal")], "client.disabled"),
             ([("client", "create", "portal"), ("client", "secret", "rotate", "portal")], "client.secrets_replaced"),
