@@ -9,9 +9,19 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebError, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebError,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.application import Application
+from tests.support import leaks
 from tests.support.home import PASSWORD
 from tests.support.person import request
 
@@ -72,10 +82,20 @@ class Device:
         context.add_init_script(_TELL_VIOLATIONS)
         context.on("console", self._listen)
         context.on("weberror", self._note)
+        context.on("request", self._hear)
 
     def tab(self) -> "Tab":
         """A new tab."""
         return Tab(self.context.new_page(), self._issuer, self._application)
+
+    def close(self) -> None:
+        """Close all tabs; what the cookies held must not have been written down."""
+        cookies = [cookie.get("value", "") for cookie in self.context.cookies(self._issuer)]
+        leaks.hear_browser(self._issuer, self._issuer, None, cookies)
+        self.context.close()
+
+    def _hear(self, request: Request) -> None:
+        leaks.hear_browser(self._issuer, request.url, request.post_data)
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not message.text.startswith(_ABOUT_STATUS):

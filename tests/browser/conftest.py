@@ -63,7 +63,7 @@ def open_browser(browser: Browser, service: Service, application: Application) -
 
     yield opened
     for device in devices:
-        device.context.close()
+        device.close()
     assert [complaint for device in devices for complaint in device.complaints] == []
 
 

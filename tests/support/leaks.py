@@ -1,8 +1,8 @@
 """Every secret that the suite uses, and a look for it in everything that a server writes (SECURITY S-09, S-10, P-14).
 
-What httpx and requests send to a server, and are answered, is listened to: passwords, client secrets, codes, verifiers,
-tokens, cookies, sealed transactions. When a server stops, none of it may be in its log, its audit log, its metrics or
-its database. So each test is a test of that too, whatever else it is about.
+What httpx, requests and browsers send to a server, and are answered, is listened to: passwords, client secrets, codes,
+verifiers, tokens, cookies, sealed transactions. When a server stops, none of it may be in its log, its audit log, its
+metrics or its database. So each test is a test of that too, whatever else it is about.
 """
 
 import base64
@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 import httpx
 import requests
+
+from tests.support.home import PASSWORD, SECRET
 
 LEAST: Final = 16
 """Shorter values are words that stand in a log for other reasons."""
@@ -75,7 +77,15 @@ def may_be_written(value: str) -> str:
 
 def used(port: int) -> frozenset[str]:
     """What was used with the server of that port, and is forgotten now."""
-    return frozenset(_used.pop(port, ())) - _harmless
+    return frozenset({PASSWORD, SECRET}.union(_used.pop(port, ()))) - _harmless
+
+
+def hear_browser(issuer: str, url: str, body: str | None, cookies: Iterable[str] = ()) -> None:
+    """Note what a browser sent on behalf of an issuer, to whomever: a code goes to the application."""
+    port = urlsplit(issuer).port
+    assert port is not None
+    values = [*_parameters(urlsplit(url).query), *_parameters(body or ""), *cookies]
+    _used[port].update(value for value in values if len(value) >= LEAST)
 
 
 def found_in(folder: Path, values: Iterable[str], *, metrics: str = "") -> list[str]:
