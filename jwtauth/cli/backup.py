@@ -69,7 +69,7 @@ def _refuse_to_overwrite(source: Source, path: Path, *, force: bool) -> None:
         ConfigurationError: it is there, or is a file that the service needs.
     """
     database, found = source.database.resolve(), path.resolve()
-    own = {database, *(database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm", "-journal"))}
+    own = {database, *(database.with_name(f"{database.name}{suffix}") for suffix in backups.ENDINGS)}
     folders = (folder.resolve() for folder in (source.keys, source.audit) if folder is not None)
     if found in own or any(found.is_relative_to(folder) for folder in folders):
         raise ConfigurationError(f"{path} is where the service keeps its own; name another file")

@@ -65,9 +65,10 @@ class AuditLog:
         self._waiting: deque[Event] = deque()
         self._pending: list[Event] = []
         """What is being written, or could not be so far."""
-        self._lost = 0
         self.lost_altogether = 0
-        """The same since this process began, told or not."""
+        """Events that nobody will read, since this process began: too many waited."""
+        self._told_of = 0
+        """How many of them a line tells of."""
         self._problem: str | None = None
         self._known: tuple[Path, int, str] | None = None
         """The newest file, its size and its last line's hash, as this process left them."""
@@ -80,13 +81,12 @@ class AuditLog:
 
     @property
     def lost(self) -> int:
-        """Events that nobody will read: too many waited. Zero again once a line told of them."""
-        return self._lost
+        """Of those that nobody will read, how many no line tells of yet."""
+        return self.lost_altogether - self._told_of
 
     def hear(self, event: Event) -> None:
         """The listener: never waits."""
         if len(self._waiting) + len(self._pending) >= BACKLOG:
-            self._lost += 1
             self.lost_altogether += 1
             return
         self._waiting.append(event)
@@ -134,7 +134,7 @@ class AuditLog:
 
     def _write(self) -> None:
         path, size, previous = self._end()
-        lost = self._lost
+        lost = self.lost
         told = [Event(name=LOST, at=self._pending[0].at, reason=f"{lost} events were not written")] if lost else []
         lines = bytearray()
         for event in [*told, *self._pending]:
@@ -144,7 +144,7 @@ class AuditLog:
         _add(path, size, lines)
         if self._keep_in and not size:
             self._remove_before(self._pending[-1].at - self._keep_in, path)
-        self._lost -= lost
+        self._told_of += lost
         self._known = (path, size + len(lines), previous)
         self._unsynced = path
 

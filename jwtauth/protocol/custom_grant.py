@@ -50,7 +50,7 @@ def of_machine(request: Request, permit: Permit, client: Client) -> Permission:
         raise UnauthorizedClient("grant_type: gives tokens about a client only to one that can keep a secret")
     return permissions.of_machine(
         client,
-        scope=_scope(permit, client),
+        scope=scopes.narrow(permit.scope, allowed=client.scope, default=permissions.default_scope(client)),
         resources=resources.narrow(request.resource, allowed=client.resources),
         grant_type=request.grant_type,
     )
@@ -71,12 +71,8 @@ def decide(
         client,
         user,
         grant_type=request.grant_type,
-        scope=_scope(permit, client),
-        resources=resources.narrow(request.resource, allowed=client.resources),
+        scope=permit.scope,
+        resource=request.resource,
         secret_number=secret_number,
         now=now,
     )
-
-
-def _scope(permit: Permit, client: Client) -> tuple[str, ...]:
-    return scopes.narrow(permit.scope, allowed=client.scope, default=permissions.default_scope(client))

@@ -99,8 +99,8 @@ def decide(
         client,
         user,
         grant_type=GrantType.PASSWORD,
-        scope=scopes.narrow(request.scope, allowed=client.scope, default=permissions.default_scope(client)),
-        resources=resources.narrow(request.resource, allowed=client.resources),
+        scope=request.scope,
+        resource=request.resource,
         secret_number=secret_number,
         now=now,
     )

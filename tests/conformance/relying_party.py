@@ -6,7 +6,8 @@ import secrets
 import time
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256, sha512
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from authlib.oidc.core import CodeIDToken
 from jwt import PyJWK, PyJWKSet
 from msgspec import Struct
 
-from tests.support import plain
+from tests.support import plain, waiting
 from tests.support.home import SECRET
 from tests.support.person import CALLBACK, Person, answer, has_field, redemption, request
 from tests.web.people import Service
+
+wait_until = partial(waiting.wait_until, within=5)
 
 OWN_KEYS: Final = {"jwk", "jku", "x5u", "x5c", "crit"}
 """Header members by which a token would bring its own key, or demand what no client knows."""
@@ -248,12 +251,4 @@ def measured_bits(text: str) -> float:
 def wait_past(instant: int) -> None:
     """Return once the clock shows a later second."""
     while time.time() < instant + 1:
-        time.sleep(0.01)
-
-
-def wait_until(condition: Callable[[], bool], *, within: float = 5) -> None:
-    """Return once the condition holds, which some thread or process will bring about."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.01)

@@ -2,9 +2,9 @@
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from jwtauth.dialects.onesait import CLIENT_ID, DEFAULT_KEY, DIALECT, PASSWORD, USERNAME
 from jwtauth.protocol.records import AuthMethod, GrantType, Realm
+from tests.support import waiting
 from tests.support.home import SECRET, Home, generated_secret
 from tests.support.person import Person
 from tests.web.site import Form, Site, basic
@@ -29,6 +30,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 WRITTEN_WITHIN: Final = 60.0
 """Seconds within which what was counted must be in the database."""
+wait_until = partial(waiting.wait_until, within=WRITTEN_WITHIN, every=0.05)
 
 
 class Service(Site):
@@ -157,14 +159,6 @@ def running(service: Service) -> Iterator[Service]:
     log = service.server.log.read_text()
     assert "Traceback" not in log
     assert [secret for secret in service.secrets if secret in log] == []
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Look again until it is so; at the deadline it is a failure."""
-    deadline = time.monotonic() + WRITTEN_WITHIN
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def said(response: httpx.Response) -> tuple[int, str, str]:

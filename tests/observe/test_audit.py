@@ -5,11 +5,10 @@ import os
 import resource
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,10 @@ from jwtauth.observe import audit, audit_chain
 from jwtauth.observe.audit import AuditLog
 from jwtauth.observe.audit_chain import entries, files, verify
 from jwtauth.observe.events import Event
+from tests.support import waiting
 
 WITHIN = 20.0
+wait_until = partial(waiting.wait_until, within=WITHIN)
 
 
 def event(number: int) -> Event:
@@ -37,6 +38,10 @@ def written(folder: Path, count: int, *, first: int = 0, keep_in: int = 0) -> No
 
 def lines(folder: Path) -> list[str]:
     return [line for path in files(folder) for line in path.read_text().splitlines()]
+
+
+def has_lines(folder: Path, count: int) -> bool:
+    return len(lines(folder)) == count
 
 
 @pytest.fixture
@@ -81,7 +86,7 @@ class TestWriting:
         log = AuditLog(folder)
         for number in range(2):
             log.hear(event(number))
-            wait_until(lambda count=number + 1: len(lines(folder)) == count)
+            wait_until(partial(has_lines, folder, number + 1))
         files(folder)[0].unlink()
         log.close()
         assert files(folder) == []
@@ -302,14 +307,6 @@ def at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def wait_until(condition: object) -> None:
-    deadline = time.monotonic() + WITHIN
-    assert callable(condition)
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        threading.Event().wait(0.01)
 
 
 def test_holds_up_no_request(folder: Path) -> None:

@@ -14,13 +14,14 @@ ONCE = (GrantType.PASSWORD,)
 
 
 def start(client: Client | None = None, *, grant_type: str = GrantType.PASSWORD, **changes: Any) -> Start:
-    asked: dict[str, Any] = {"scope": ("read",), "resources": (), "secret_number": 2, "now": NOW, **changes}
+    asked: dict[str, Any] = {"scope": "read", "resource": (), "secret_number": 2, "now": NOW, **changes}
     return direct_grant.start(client or records.client(), records.user(epoch=6), grant_type=grant_type, **asked)
 
 
 class TestTheGrant:
     def test_says_whose_it_is_and_what_was_read_before_the_proof_was_checked(self) -> None:
-        grant = start(records.client(epoch=5), resources=("https://api.example",)).grant
+        client = records.client(epoch=5, resources=("https://api.example",))
+        grant = start(client, resource=("https://api.example",)).grant
         assert (grant.client_id, grant.client_epoch, grant.user_id, grant.user_epoch) == (1, 5, 42, 6)
         assert (grant.scope, grant.resources, grant.secret_number) == (("read",), ("https://api.example",), 2)
 

@@ -3,17 +3,19 @@
 import json
 import resource
 import socket
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.support import waiting
 from tests.support.home import SECRET, Home
 from tests.support.live import LiveServer
 from tests.web.site import FORM, basic
+
+wait_until = partial(waiting.wait_until, within=30, every=0.02)
 
 ATTEMPTED: Final = 5_000
 """Connections in a long run; an ordinary one has a tenth of them for each `scale`."""
@@ -97,11 +99,3 @@ def open_files(pid: int) -> int:
     if not folder.exists():
         pytest.skip("the system does not say which files a process has open")
     return len(list(folder.iterdir()))
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Return once it is so."""
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

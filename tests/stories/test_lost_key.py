@@ -1,7 +1,7 @@
 """`jwtauth keys rotate --now` under two workers: exactly the tokens of the lost key die (SECURITY J-15)."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from jwtauth.protocol import status_list
 from jwtauth.verifier import Verifier
 from tests.stories.test_rotation import ASKED, kid_of, rotate
 from tests.stories.verifiers import with_pyjwt
-from tests.support import plain
+from tests.support import plain, waiting
 from tests.support.home import SECRET
 from tests.support.person import CALLBACK
 from tests.web.people import CODE, OIDC, Service
@@ -26,6 +26,7 @@ LINES: Final = {"at+jwt": "ES256", "JWT": "RS256"}
 """What signs access tokens and ID tokens."""
 TTL: Final = 1
 WITHIN: Final = 60.0
+wait_until = partial(waiting.wait_until, within=WITHIN, every=0.02)
 
 
 class Lost(Struct, frozen=True, kw_only=True):
@@ -71,13 +72,6 @@ def status_uri(token: str) -> str:
     return str(claims_of(token)["status"]["status_list"]["uri"])
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-
-
 def is_accepted(verifier: Verifier, token: str) -> bool:
     try:
         verifier.verify(token)
@@ -99,7 +93,7 @@ class TestALostKey:
     def test_reaches_our_verifier_by_itself(self, lost: Lost) -> None:
         token = lost.token("at+jwt")
         if lost.typ == "at+jwt":
-            wait_for(lambda: not is_accepted(lost.verifier, token))
+            wait_until(lambda: not is_accepted(lost.verifier, token))
         with Verifier(lost.service.server.url, lost.service.home.realm().audience) as fresh:
             assert is_accepted(fresh, token) is (lost.typ == "JWT")
 
@@ -110,7 +104,7 @@ class TestALostKey:
         for typ, token in again.items():
             assert lost.verdict(token, typ) == ""
             assert kid_of(token) == (lost.rotated["kid"] if typ == lost.typ else kid_of(lost.token(typ)))
-        wait_for(lambda: is_accepted(lost.verifier, again["at+jwt"]))
+        wait_until(lambda: is_accepted(lost.verifier, again["at+jwt"]))
 
     def test_leaves_status_lists_that_verify(self, lost: Lost) -> None:
         """Every worker signs them anew, and sends them to those who have the list of before."""

@@ -3,8 +3,9 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,12 +15,14 @@ from jwtauth.errors import InvalidToken
 from jwtauth.protocol.records import GrantType
 from jwtauth.verifier import StatusUnavailable, Unavailable, Verifier
 from tests.stories.relay import Relay
+from tests.support import waiting
 from tests.support.home import SECRET
 from tests.web.site import Site
 
 TTL: Final = 1
 STALE_FOR: Final = 2
 WITHIN: Final = 60.0
+wait_until = partial(waiting.wait_until, within=WITHIN, every=0.005)
 THREADS: Final = 16
 CHECKS: Final = 2_000
 LISTS: Final = "/oauth/status/"
@@ -38,13 +41,6 @@ def service_at(path: Path, **settings: Any) -> Site:
 def relay() -> Iterator[Relay]:
     with Relay() as relay:
         yield relay
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
 
 
 def machine(site: Site) -> str:

@@ -6,8 +6,9 @@ The service runs meanwhile, with two workers; which of them answers is up to the
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
@@ -22,7 +23,7 @@ from jwtauth.errors import InvalidToken
 from jwtauth.protocol import status_list
 from jwtauth.protocol.records import GrantType
 from jwtauth.verifier import Verifier
-from tests.support import plain
+from tests.support import plain, waiting
 from tests.support.home import PASSWORD, SECRET
 from tests.support.live import LiveServer
 from tests.support.person import CALLBACK, Person, answer, has_field
@@ -32,6 +33,7 @@ from tests.web.site import Site, assert_refused, basic, claims_of
 ASKED: Final = 8
 """Fresh connections per question, so that both workers answer."""
 WITHIN: Final = 30.0
+wait_until = partial(waiting.wait_until, within=WITHIN)
 TTL: Final = 1
 NEW_PASSWORD: Final = "another battery staple"
 BY_PASSWORD: Final = (GrantType.PASSWORD, GrantType.REFRESH_TOKEN)
@@ -57,13 +59,6 @@ def operate(site: Site, *arguments: str) -> dict[str, Any]:
     assert done.exit_code == 0, done.output
     record: dict[str, Any] = json.loads(done.stdout)
     return record
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def is_ready(site: Site) -> bool:

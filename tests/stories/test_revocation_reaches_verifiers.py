@@ -7,8 +7,9 @@ the service's `ttl` is so long that polling cannot have been what told it.
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -20,7 +21,7 @@ from jwtauth.errors import InvalidToken
 from jwtauth.protocol.records import GrantType
 from jwtauth.verifier import Verifier
 from tests.stories.test_rotation import rotate
-from tests.support import forking
+from tests.support import forking, waiting
 from tests.support.home import PASSWORD, SECRET
 from tests.support.live import free_port
 from tests.support.person import CALLBACK, Person
@@ -33,6 +34,7 @@ NEVER: Final = 600
 ROUNDS: Final = 3
 PUSHED_WITHIN: Final = 1.0
 WITHIN: Final = 60.0
+wait_until = partial(waiting.wait_until, within=WITHIN, every=0.002)
 WATCHER: Final = Path(__file__).parent / "watcher.py"
 NEW_PASSWORD: Final = "another battery staple"
 
@@ -118,13 +120,6 @@ class Proxied:
             return self._status() == 204
         except httpx.TransportError:  # it is starting
             return False
-
-
-def wait_until(is_so: Callable[[], bool], *, within: float = WITHIN) -> None:
-    deadline = time.monotonic() + within
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.002)
 
 
 def is_accepted(verifier: Verifier, token: str) -> bool:

@@ -1,8 +1,8 @@
 """`jwtauth revoke` beside a running service: what is hit is dead everywhere, what is not hit lives (SECURITY S-13)."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from jwtauth.errors import InvalidToken
 from jwtauth.protocol import status_list
 from jwtauth.protocol.records import GrantType
 from jwtauth.verifier import Verifier
-from tests.support import forking, plain
+from tests.support import forking, plain, waiting
 from tests.support.home import PASSWORD, SECRET
 from tests.web.site import Site, assert_refused, basic, claims_of, decoded
 
@@ -21,6 +21,7 @@ ASKED = 12
 
 WITHIN = 60.0
 """A deadline for what takes `status_list_ttl` seconds, here 1."""
+wait_until = partial(waiting.wait_until, within=WITHIN, every=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -202,10 +203,3 @@ def refuses(verifier: Verifier, token: str) -> bool:
     except InvalidToken:
         return True
     return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()

@@ -11,8 +11,8 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -28,7 +28,7 @@ from jwtauth.keyring.folder import KeyFolder
 from jwtauth.protocol.claims import GRACE_IN
 from jwtauth.verifier import Verifier
 from tests.stories.test_rotation import kid_of, rotate
-from tests.support import forking
+from tests.support import forking, waiting
 from tests.support.home import SECRET
 from tests.support.person import CALLBACK
 from tests.web.people import CODE, OIDC, Service
@@ -42,6 +42,7 @@ PUBLISH_IN: Final = 3
 CHECKS: Final = 200
 """So many checks of one verifier, and of tokens of one key, are the least that the story is worth."""
 WITHIN: Final = 60.0
+wait_until = partial(waiting.wait_until, within=WITHIN)
 
 OURS, PYJWT, JOSE = "jwtauth", "PyJWT", "jose"
 LINES: Final = {"at+jwt": "ES256", "JWT": "RS256"}
@@ -180,7 +181,7 @@ class Load(Thread):
 
     def wait_until(self, instant: float) -> None:
         """Go on until that instant has passed and was looked at."""
-        wait_for(lambda: not self.is_alive() or (bool(self.looks) and self.looks[-1].asked_at > instant))
+        wait_until(lambda: not self.is_alive() or (bool(self.looks) and self.looks[-1].asked_at > instant))
         assert self.is_alive()
 
     def _issue(self) -> list[Issued]:
@@ -273,7 +274,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, jose: Path | None) -> Story:
 
 def rotate_both(service: Service, load: Load) -> dict[str, Line]:
     """Publish successors, let them sign, let the old keys retire; the load goes on all the time."""
-    wait_for(lambda: len(load.checks) >= CHECKS)
+    wait_until(lambda: len(load.checks) >= CHECKS)
     published = {algorithm: rotate(service, "--algorithm", algorithm) for algorithm in LINES.values()}
     begins = {step["kid"]: step["at"] for step in plan(service) if "begins to sign" in step["text"]}
     signs_at = {
@@ -330,13 +331,6 @@ def private_parts(service: Service) -> list[str]:
 
 def jwks_uri(service: Service) -> str:
     return f"{service.server.url}/.well-known/jwks.json"
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
 
 
 class TestARotationUnderLoad:

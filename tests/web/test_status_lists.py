@@ -6,8 +6,9 @@ import json
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -27,13 +28,14 @@ from jwtauth.protocol.status_list import LIST_SIZE, MAX_LENGTH, StatusListToken
 from jwtauth.web import server as web_server
 from jwtauth.web import status
 from tests.endpoints.conftest import Desk
-from tests.support import forking, plain
+from tests.support import forking, plain, waiting
 from tests.support.home import Home
 from tests.web.site import Site, claims_of, decoded, populate
 
 LIST = f"{status.PATH}/1-0"
 EVENTS = f"{status.PATH}/events"
 WITHIN = 60.0
+wait_until = partial(waiting.wait_until, within=WITHIN)
 ROUNDS = 3
 """A deadline for what ought to happen at once, in seconds."""
 
@@ -488,13 +490,6 @@ class Ear(Thread):
 
     def __exit__(self, *problem: object) -> None:
         pass  # a daemon: it ends with the server, or with the tests
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
 
 
 class TestNews:

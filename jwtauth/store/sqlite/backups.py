@@ -16,13 +16,16 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from jwtauth.errors import ConfigurationError
-from jwtauth.store.sqlite.connection import BACKUP
+from jwtauth.store.sqlite.connection import BACKUP, BESIDE
 
 LONGEST_EPOCH: Final = 1 << 62
 """No database comes near it; a file that says so was written by somebody else."""
 
 LOCKED_FOR: Final = 30.0
 """For how long another process's lock is waited for, in seconds."""
+
+ENDINGS: Final = (*BESIDE, "-journal")
+"""Of the files that SQLite may put beside one, whatever mode it is in."""
 
 _TABLES: Final = ("realms", "clients", "users", "grants")
 
@@ -146,7 +149,7 @@ def make_private(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Delete a database with what SQLite has put beside it, as far as it is there."""
-    for suffix in ("-wal", "-shm", "-journal", ""):
+    for suffix in (*ENDINGS, ""):
         with suppress(OSError):
             os.unlink(f"{path}{suffix}")
 

@@ -105,7 +105,7 @@ class Copy:
     def _replace(self, epoch: int) -> Path | None:
         """Nothing is destroyed, and the log of the file before is not played back into this one."""
         aside = self._database.with_name(f"{self._database.name}.before-{epoch}")
-        for suffix in ("-wal", "-shm", ""):
+        for suffix in (*connection.BESIDE, ""):
             with suppress(FileNotFoundError):
                 os.rename(f"{self._database}{suffix}", f"{aside}{suffix}")
         os.replace(self._path, self._database)
