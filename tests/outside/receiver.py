@@ -126,7 +126,9 @@ class Receiver:
         if self._certificate:
             context = SSLContext(PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self._certificate)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
+            server.socket = context.wrap_socket(  # who connects and says nothing must not hold up the others
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return server
 
