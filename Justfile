@@ -39,6 +39,14 @@ bench *arguments:
 bench-scale *arguments:
     {{python}} -m bench.scale {{arguments}}
 
+# The figures and pictures of docs/performance.md, written anew from bench/results
+bench-document:
+    {{python}} -m bench.document
+
+# Whether a worker stays as small as it is over millions of requests
+bench-memory *arguments:
+    {{python}} -m bench.memory {{arguments}}
+
 # Whether documents and introspection stay quick while passwords and slow uploads flood in
 bench-flood *arguments:
     {{python}} -m bench.flood {{arguments}}

@@ -19,7 +19,7 @@ from bench.suite import Suite
 @folder_option
 @json_option
 def main(quick: bool, rounds: int, folder: Path | None, json_file: Path | None) -> None:
-    """Measure the token service against the floor, in ratios; about 2 minutes with --quick, 10 without."""
+    """Measure the token service against the floor, in ratios; about 4 minutes with --quick, 10 without."""
     schedule = Schedule(rounds=rounds, seconds=1.0 if quick else 5.0)
     with tempfile.TemporaryDirectory(dir=folder, prefix="jwtauth-bench-") as path, ExitStack() as running:
         try:

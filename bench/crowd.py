@@ -69,13 +69,16 @@ def _add_people(database: sqlite3.Connection) -> None:
 
 
 def _grants(database: sqlite3.Connection, count: int, *, now: int) -> Iterator[tuple[object, ...]]:
-    """Rows of grants that were made over the last weeks by everybody."""
+    """Rows of grants that were made over the last weeks by everybody, each refreshed at any time since.
+
+    So they end in another order than they began, which leaves room in the pages of an index, as use does.
+    """
     client_id = database.execute("SELECT id FROM clients WHERE client_id = ?", (APPLICATION,)).fetchall()[0][0]
     position = database.execute("SELECT next_position FROM state").fetchall()[0][0]
     dice = random.Random(_SEED)
     for number in range(count):
         created_at = now - LIFE_IN // 2 + number * (LIFE_IN // 2) // count
-        expires_at = created_at + LIFE_IN
+        expires_at = dice.randint(created_at, now) + LIFE_IN
         person = dice.randint(1, PEOPLE)
         yield (
             *(number + 1, client_id, person, " ".join(SCOPE), "", position + number, 0, 1),

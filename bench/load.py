@@ -9,6 +9,7 @@ import re
 import time
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, cast
 
 import uvloop
@@ -173,12 +174,13 @@ class _Connection(asyncio.Protocol):
         received = self._received + data if self._received else data
         head_end = received.find(_HEAD_END)
         length = _LENGTH.search(received, 0, head_end) if head_end >= 0 else None
-        if head_end < 0 or (length and len(received) < head_end + 4 + int(length[1])):
+        end = head_end + 4 + int(length[1]) if length else 0
+        if head_end < 0 or len(received) < end:
             self._received = received
             return
         self._received = b""
-        if length is None or received[9:10] != b"2":
-            self._run.fail(f"an answer is not 2xx with a length: {received[:300]!r}")
+        if received[9:10] != b"2" or len(received) != end:
+            self._run.fail(f"an answer is not 2xx of the length that it states: {received[:300]!r}")
             self._finish()
             return
         now = time.perf_counter()
@@ -192,6 +194,10 @@ class _Connection(asyncio.Protocol):
         if not self._is_finished:
             self._run.fail(f"the server closed a connection: {exc}")
             self._finish()
+
+    def forget(self) -> None:
+        """Whatever happens from now on, it is no failure."""
+        self._is_finished = True
 
     def _send(self, now: float) -> None:
         request = self._run.requests.next()
@@ -224,7 +230,7 @@ async def _measure(port: int, plan: Plan, timing: Timing, connections: int, requ
     run = _Run(plan, timing, requests, connections=connections)
     loop.set_exception_handler(lambda _, context: run.fail(f"the generator failed: {context}"))
     began_at, cpu_began_at = time.perf_counter(), time.process_time()
-    await asyncio.gather(
+    connected = await asyncio.gather(
         *(loop.create_connection(lambda: _Connection(run), "127.0.0.1", port) for _ in range(connections))
     )
     try:
@@ -232,8 +238,12 @@ async def _measure(port: int, plan: Plan, timing: Timing, connections: int, requ
             await run.ended
     except TimeoutError:
         raise LoadFailed("answers are missing") from None
+    finally:
+        await _hang_up(connected)
     busy = (time.process_time() - cpu_began_at) / (time.perf_counter() - began_at)
     is_once = isinstance(plan, Replay) and plan.is_once
+    if is_once and requests.waiting:
+        raise LoadFailed(f"{len(requests.waiting)} requests were not sent within {timing.measure_in:.0f} s")
     return Outcome(
         requests=run.answers,
         measured=len(run.latencies),
@@ -243,3 +253,11 @@ async def _measure(port: int, plan: Plan, timing: Timing, connections: int, requ
         tokens=tuple(requests.waiting) if isinstance(plan, Chain) else (),
         busy=busy,
     )
+
+
+async def _hang_up(connected: Sequence[tuple[asyncio.BaseTransport, _Connection]]) -> None:
+    """Leave no connection behind, also where the measurement failed."""
+    for transport, connection in connected:
+        connection.forget()
+        transport.close()
+    await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Holding a workload against the floor: floor, work, floor, work, ..., floor; what is told are medians.
+"""Holding a workload against the floor: floor, work, floor, work, ..., floor; what is told are medians of the rounds.
 
 The machine may be shared and its speed may drift, so each round of work is compared with the floor just before and just
 after it and with nothing else. Where others take the core away, requests per second say little; then look at the time
@@ -7,6 +7,7 @@ that a server computed for a request, which the system counts for it alone.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import ceil
 from statistics import median
 
 from msgspec import Struct
@@ -49,8 +50,14 @@ class Measured(Struct, frozen=True, kw_only=True):
     cpu_ratio: Spread | None
     """The reference's computing for one request to that of the work: the ratio without waiting, and without whoever
     else used the core."""
-    p50_ms: float
-    p99_ms: float
+    reference_rate: Spread
+    """Answers per second of the reference: what it was on this machine, and how calm that was."""
+    reference_busy: float | None
+    """The least share of its core that the reference had in any round. The floor never waits, so what is missing was
+    taken by others."""
+    p50_ms: Spread
+    """The median of the latencies, of each round, while all connections are kept busy."""
+    p99_ms: Spread
     requests: int
     """Answers over all rounds, counted or not."""
     generator_busy: float
@@ -69,8 +76,8 @@ class Schedule(Struct, frozen=True, kw_only=True):
         return Timing(warm_up_in=min(1.0, self.seconds / 4), measure_in=self.seconds)
 
 
-ONCE = Timing(warm_up_in=0.0, measure_in=60.0)
-"""Every request once, however long it takes."""
+ONCE = Timing(warm_up_in=0.0, measure_in=300.0)
+"""Every request once, however long it takes; after so many seconds something is wrong."""
 
 
 class Bench:
@@ -126,16 +133,18 @@ def summary(measured: Sequence[Round], references: Sequence[Round]) -> Measured:
     """Rounds of work between one more rounds of the reference."""
     outcomes = [found.outcome for found in measured]
     around = [(before.outcome.rate + after.outcome.rate) / 2 for before, after in pairwise(references)]
-    sorted_latencies = [generators.latencies([outcome]) for outcome in outcomes]
     cpu_us = [found.cpu_us for found in measured if found.cpu_us is not None]
     base_us = [found.cpu_us for found in references if found.cpu_us is not None]
+    shares = [found.outcome.rate * found.cpu_us / 1e6 for found in references if found.cpu_us is not None]
     return Measured(
         rate=spread([outcome.rate for outcome in outcomes]),
         ratio=spread([outcome.rate / reference for outcome, reference in zip(outcomes, around, strict=True)]),
         cpu_us=spread(cpu_us) if cpu_us else None,
         cpu_ratio=spread([median(base_us) / spent for spent in cpu_us]) if cpu_us and base_us else None,
-        p50_ms=median(_percentile(latencies, 0.50) for latencies in sorted_latencies) * 1000,
-        p99_ms=median(_percentile(latencies, 0.99) for latencies in sorted_latencies) * 1000,
+        reference_rate=spread([found.outcome.rate for found in references]),
+        reference_busy=min(shares, default=None),
+        p50_ms=spread([percentile_ms(outcome, 0.50) for outcome in outcomes]),
+        p99_ms=spread([percentile_ms(outcome, 0.99) for outcome in outcomes]),
         requests=sum(outcome.requests for outcome in outcomes),
         generator_busy=max(outcome.busy for outcome in outcomes),
     )
@@ -151,5 +160,7 @@ def alternate(work: Sequence[float], reference: Sequence[float]) -> Spread:
     return spread([spent / base for spent, base in zip(work, reference, strict=True)])
 
 
-def _percentile(ascending: Sequence[float], share: float) -> float:
-    return ascending[min(len(ascending) - 1, int(len(ascending) * share))]
+def percentile_ms(outcome: Outcome, share: float) -> float:
+    """The latency, in milliseconds, that this share of the answers did not exceed (nearest rank)."""
+    ascending = generators.latencies([outcome])
+    return ascending[ceil(len(ascending) * share) - 1] * 1000

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -81,18 +81,17 @@ class Server:
             self._process.wait()
 
     def memory(self) -> int | None:
-        """The resident memory of the process in bytes, or None where the system does not say."""
-        status = Path(f"/proc/{self.pid}/status")
-        if not status.exists():
+        """The resident memory in bytes of the process or, if it has workers, of the largest of all; None where the
+        system does not say. What processes share counts for each."""
+        if not Path(f"/proc/{self.pid}/status").exists():
             return None
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(lines["VmRSS"].split()[0]) * 1024
+        return max(_resident(pid) for pid in _family(self.pid))
 
     def computed(self) -> float | None:
         """Seconds that the process and its workers have computed so far, or None where the system does not say."""
         if not Path(f"/proc/{self.pid}/schedstat").exists():
             return None
-        return sum(_computed(pid) for pid in (self.pid, *_children(self.pid)))
+        return sum(_computed(pid) for pid in _family(self.pid))
 
     def __enter__(self) -> Self:
         return self.start()
@@ -157,6 +156,14 @@ def _computed(pid: int) -> float:
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
-def _children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()] if path.exists() else []
+def _resident(pid: int) -> int:
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(lines["VmRSS"].split()[0]) * 1024
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process, and all that it and they have started."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))

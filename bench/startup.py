@@ -1,5 +1,6 @@
 """How long it takes to start, with an initialised folder and from nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +19,21 @@ _DEV_TOKEN: Final = wire.post(
 
 def serve_in(folder: Folder, place: frozenset[int]) -> Spread:
     """Seconds from the start of `jwtauth serve` to its first token."""
-    starts = (server.serve(folder.path, port=folder.port, place=place, readiness=ISSUE) for _ in range(STARTS))
-    return rounds.spread([_start(starting) for starting in starts])
+    return rounds.spread(all_in([folder], place)[0])
+
+
+def all_in(folders: Sequence[Folder], place: frozenset[int]) -> list[list[float]]:
+    """The same for several folders, which take turns: the starts of each."""
+    return [list(starts) for starts in zip(*(_each_in(folders, place) for _ in range(STARTS)), strict=True)]
 
 
 def dev_in(parent: Path, place: frozenset[int]) -> Spread:
     """Seconds from the start of `jwtauth dev` in an empty folder to its first token."""
     return rounds.spread([_dev(parent / f"dev-{number}", place) for number in range(STARTS)])
+
+
+def _each_in(folders: Sequence[Folder], place: frozenset[int]) -> list[float]:
+    return [_start(server.serve(folder.path, port=folder.port, place=place, readiness=ISSUE)) for folder in folders]
 
 
 def _dev(folder: Path, place: frozenset[int]) -> float:

@@ -51,7 +51,14 @@ class Comparison(Struct, frozen=True, kw_only=True):
     machine: Machine
     rounds: int
     seconds: float
+    """Of one measurement."""
     peers: tuple[Found, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to know before believing it."""
+        rows = [replace(row, name=f"{found.name} {row.name}") for found in self.peers for row in found.rows]
+        return report.warnings(self.machine, rows)
 
 
 class Comparing:

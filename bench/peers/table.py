@@ -5,7 +5,8 @@ from typing import Final
 
 from bench import report
 from bench.peers.comparing import Comparison, Found
-from bench.rounds import Measured, Spread
+from bench.report import Lines
+from bench.rounds import Measured
 
 COLUMNS: Final = ("W1 client_credentials", "W2 introspect", "W3 refresh rotation", "W4 JWKS", "W4 discovery")
 
@@ -17,19 +18,28 @@ def text(comparison: Comparison) -> str:
     """Both tables, and what to know before reading them."""
     parts = (
         "requests per second, as a ratio to the floor (min..max of the rounds)",
-        _table(comparison, _ratio),
+        report.table(ratios(comparison)),
         "the same by computing time alone: the floor's microseconds for a request to those of the work",
-        _table(comparison, _cpu_ratio),
+        report.table(cpu_ratios(comparison)),
         "what is unequal",
         "\n".join(_remarks(found) for found in comparison.peers),
-        *report.warnings([row for found in comparison.peers for row in found.rows]),
+        *(f"note: {warning}" for warning in comparison.warnings),
     )
     return "\n\n".join(parts)
 
 
-def _table(comparison: Comparison, cell: Callable[[Measured], str]) -> str:
-    heads = ("server", "version", *COLUMNS, "")
-    return report.table([heads, *(_line(found, cell) for found in comparison.peers)])
+def ratios(comparison: Comparison) -> Lines:
+    """Rates, for a table."""
+    return _lines(comparison, _ratio)
+
+
+def cpu_ratios(comparison: Comparison) -> Lines:
+    """Computing times, for a table."""
+    return _lines(comparison, _cpu_ratio)
+
+
+def _lines(comparison: Comparison, cell: Callable[[Measured], str]) -> Lines:
+    return [("server", "version", *COLUMNS, ""), *(_line(found, cell) for found in comparison.peers)]
 
 
 def _line(found: Found, cell: Callable[[Measured], str]) -> tuple[str, ...]:
@@ -39,15 +49,11 @@ def _line(found: Found, cell: Callable[[Measured], str]) -> tuple[str, ...]:
 
 
 def _ratio(measured: Measured) -> str:
-    return f"{_figure(measured.ratio.median)} ({_range(measured.ratio)})"
+    return f"{_figure(measured.ratio.median)} ({_figure(measured.ratio.min)}..{_figure(measured.ratio.max)})"
 
 
 def _cpu_ratio(measured: Measured) -> str:
     return "not measured" if measured.cpu_ratio is None else _figure(measured.cpu_ratio.median)
-
-
-def _range(spread: Spread) -> str:
-    return f"{_figure(spread.min)}..{_figure(spread.max)}"
 
 
 def _figure(value: float) -> str:

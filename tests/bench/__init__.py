@@ -1,0 +1,1 @@
+"""The benchmark suite itself: it notices wrong answers, computes rightly, and the document tells what it found."""
