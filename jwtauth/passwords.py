@@ -23,12 +23,13 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 from msgspec import Struct
 
+from jwtauth.bounded import Bounded
 from jwtauth.errors import ConfigurationError, Overloaded
 
 T = TypeVar("T")
 
 REMEMBERED: Final = 10_000
-"""Verified client secrets held in memory, as keyed digests; at the bound the one remembered first is forgotten."""
+"""Verified client secrets held in memory, as keyed digests; at the bound those remembered first are forgotten."""
 
 NICE: Final = 10
 """By so much the threads that hash are nicer to others than the rest of the process, on Linux."""
@@ -117,7 +118,7 @@ class Passwords:
         """Hashes that were not computed, as too many waited."""
         self._dummy = _unmatchable(memory=memory, passes=passes)
         self._key = os.urandom(32)
-        self._verified: dict[bytes, None] = {}
+        self._verified: Bounded[bytes, None] = Bounded(REMEMBERED)
 
     @property
     def in_progress(self) -> int:
@@ -184,9 +185,7 @@ class Passwords:
         """
         for hashed, secret in product(stored, presented):
             if await self._queued(self._verify, hashed, secret):
-                if len(self._verified) >= REMEMBERED:
-                    del self._verified[next(iter(self._verified))]
-                self._verified[self._note(owner, hashed, secret)] = None
+                self._verified.learn(self._note(owner, hashed, secret), None)
                 return True
         return False
 

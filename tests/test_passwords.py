@@ -16,6 +16,7 @@ from argon2.low_level import Type
 from werkzeug.security import generate_password_hash
 
 from jwtauth import passwords as passwords_module
+from jwtauth.bounded import Bounded
 from jwtauth.errors import ConfigurationError, Overloaded
 from jwtauth.passwords import MissingExtra, Passwords, Taken, take, take_plain
 
@@ -214,10 +215,8 @@ class TestClientSecrets:
         assert RIGHT.encode() not in b"".join(passwords._verified)
         assert not passwords._verified.keys() & other._verified.keys()
 
-    def test_are_remembered_in_a_bounded_number(
-        self, passwords: Passwords, stored: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(passwords_module, "REMEMBERED", 2)
+    def test_are_remembered_in_a_bounded_number(self, passwords: Passwords, stored: str) -> None:
+        passwords._verified = Bounded(2)
         for owner in ("first", "second", "third"):
             asyncio.run(passwords.verify_secret(owner, [stored], [RIGHT]))
         remembered = [passwords.remembers(owner, [stored], [RIGHT]) for owner in ("first", "second", "third")]

@@ -32,8 +32,7 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
         case Rotate(permission=permission):
             number = issuer.sealer.current_number
             position = await grants.rotate(
-                grant.id,
-                pointer.generation,
+                grant,
                 secret_number=number,
                 expires_at=verdict.expires_at,
                 renews_position=verdict.renews_position,

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from jwtauth.bounded import Bounded
 from jwtauth.protocol.records import Client
 from jwtauth.store.ports import Positions
 
@@ -32,7 +33,7 @@ class MachinePositions:
 
     def __init__(self, positions: Positions) -> None:
         self._positions = positions
-        self._runs: dict[int, _Run] = {}
+        self._runs: Bounded[int, _Run] = Bounded(REMEMBERED)
         self._locks: dict[int, asyncio.Lock] = {}
 
     async def take(self, client: Client, *, now: int) -> int | None:
@@ -61,7 +62,5 @@ class MachinePositions:
         block = await self._positions.take_block(client, size=size, use_until=now + USE_IN, now=now)
         if block is None:
             return None
-        if len(self._runs) >= REMEMBERED and client.id not in self._runs:
-            del self._runs[next(iter(self._runs))]
-        self._runs[client.id] = _Run(client.epoch, block.position, block.size, block.use_until)
+        self._runs.learn(client.id, _Run(client.epoch, block.position, block.size, block.use_until))
         return self._from_run(client, now=now)

@@ -4,10 +4,11 @@ import os
 from hashlib import blake2b
 from typing import Final
 
+from jwtauth.bounded import Bounded
 from jwtauth.protocol.records import Client
 
 REMEMBERED: Final = 10_000
-"""Headers held in memory, as keyed digests; at the bound the one remembered first is forgotten."""
+"""Headers held in memory, as keyed digests; at the bound those remembered first are forgotten."""
 
 
 class ProvenClients:
@@ -19,7 +20,7 @@ class ProvenClients:
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
-        self._proven: dict[bytes, tuple[Client, int | None]] = {}
+        self._proven: Bounded[bytes, tuple[Client, int | None]] = Bounded(REMEMBERED)
 
     def find(self, header: str, *, now: int) -> Client | None:
         """The client that this header proved, as it was then; the caller compares it with what the directory has."""
@@ -31,10 +32,8 @@ class ProvenClients:
 
     def remember(self, header: str, client: Client, *, now: int) -> None:
         """This header has proven this client; it counts until the first of the client's secrets expires."""
-        if len(self._proven) >= REMEMBERED:
-            del self._proven[next(iter(self._proven))]
         ends = [secret.expires_at for secret in client.secrets if secret.is_live(now) and secret.expires_at is not None]
-        self._proven[self._note(header)] = client, min(ends, default=None)
+        self._proven.learn(self._note(header), (client, min(ends, default=None)))
 
     def _note(self, header: str) -> bytes:
         return blake2b(header.encode(), key=self._key, digest_size=32).digest()

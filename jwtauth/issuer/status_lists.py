@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from jwtauth.bounded import Bounded
 from jwtauth.keyring.keyring import Keyring
 from jwtauth.protocol import status_list
 from jwtauth.store.ports import Store
@@ -36,7 +37,7 @@ class StatusLists:
         self._keyring = keyring
         self._algorithm = algorithm
         self._ttl = ttl
-        self._signed: dict[int, SignedList] = {}
+        self._signed: Bounded[int, SignedList] = Bounded(REMEMBERED)
 
     def uri(self, number: int) -> str:
         """Where a list is published, as tokens name it."""
@@ -65,7 +66,4 @@ class StatusLists:
 
     def _remember(self, number: int, signed: SignedList) -> SignedList:
         self._signed.pop(number, None)
-        if len(self._signed) >= REMEMBERED:
-            del self._signed[next(iter(self._signed))]
-        self._signed[number] = signed
-        return signed
+        return self._signed.learn(number, signed)

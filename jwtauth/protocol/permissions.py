@@ -1,7 +1,5 @@
 """What the tokens of a grant will say, shared by the rules of all grant types (RFC 9068 section 2.2)."""
 
-from msgspec.structs import replace
-
 from jwtauth.errors import Failed, UnauthorizedClient
 from jwtauth.protocol import legacy, requested_claims
 from jwtauth.protocol.records import Client, Grant, GrantType, Permission, User
@@ -26,9 +24,12 @@ def acts_for(client: Client, owner: Client) -> bool:
 
     A partner that could come without its secret is none: the secret is all that stands for the owner's.
     """
+    return owner.is_enabled and (owner.id == client.id or _is_partner(client, owner))
+
+
+def _is_partner(client: Client, owner: Client) -> bool:
     has_proof = not client.is_public and not client.secretless_grants
-    is_partner = owner.redeemed_by == client.client_id and owner.realm.id == client.realm.id and has_proof
-    return owner.is_enabled and (owner.id == client.id or is_partner)
+    return owner.redeemed_by == client.client_id and owner.realm.id == client.realm.id and has_proof
 
 
 def may_use(client: Client, user: User) -> bool:
@@ -63,15 +64,17 @@ def of_person(
     resources: tuple[str, ...],
     grant_type: str,
     userinfo_claims: tuple[str, ...] = (),
+    longest_in: int | None = None,
 ) -> Permission:
     """A token about a person: `authorities` are the roles held in the client's realm at this moment."""
+    lifetime_in = access_token_in(client, grant_type)
     return Permission(
         client_id=client.client_id,
         subject=user.sub,
         scope=scope,
         audience=resources or (client.realm.audience,),
         authorities=user.roles.get(client.realm.name, ()),
-        lifetime_in=access_token_in(client, grant_type),
+        lifetime_in=lifetime_in if longest_in is None else min(lifetime_in, longest_in),
         username=user.username,
         uid=user.id,
         grant_type=_named(client, grant_type),
@@ -85,15 +88,15 @@ def of_grant(
     """A token of a person's grant, which it never outlives; named claims that the client may no longer ask for are left
     out."""
     claims = requested_claims.within(grant.claims, client.scope)
-    permission = of_person(
+    return of_person(
         client,
         user,
         scope=scope,
         resources=granted,
         grant_type=grant_type_of(grant),
         userinfo_claims=claims.userinfo,
+        longest_in=max(1, grant.ends_at - now),
     )
-    return replace(permission, lifetime_in=min(permission.lifetime_in, max(1, grant.ends_at - now)))
 
 
 def grant_type_of(grant: Grant) -> str:

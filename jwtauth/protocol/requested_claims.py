@@ -56,6 +56,8 @@ def read(sent: str | None) -> Wish:
 
 def within(claims: RequestedClaims, scope: Collection[str]) -> RequestedClaims:
     """Those claims that a client could also ask for by a scope value it is registered with; others are ignored."""
+    if not claims:
+        return NOTHING
     allowed = {claim for value in scope for claim in BY_SCOPE.get(value, ())}
     return RequestedClaims(
         id_token=tuple(claim for claim in claims.id_token if claim in allowed),

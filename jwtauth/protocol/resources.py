@@ -14,6 +14,8 @@ def narrow(asked: tuple[str, ...], *, allowed: tuple[str, ...]) -> tuple[str, ..
     Raises:
         InvalidTarget: one is not an absolute URI without fragment, or not among those allowed.
     """
+    if not asked:
+        return ()
     if len(asked) > MAX_COUNT:
         raise InvalidTarget(f"resource: at most {MAX_COUNT} may be asked for at once")
     for resource in asked:
@@ -32,8 +34,10 @@ def still_granted(asked: tuple[str, ...], *, granted: tuple[str, ...], allowed: 
         InvalidTarget: something else is asked for, or nothing is left: no token may fall back to another audience
             (RFC 8707 section 2.2).
     """
+    if not granted:
+        return narrow(asked, allowed=())
     left = tuple(resource for resource in granted if resource in allowed)
-    if granted and not left:
+    if not left:
         raise InvalidTarget("resource: this client may no longer ask for what was granted")
     return narrow(asked, allowed=left) or left
 

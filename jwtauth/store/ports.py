@@ -126,9 +126,9 @@ class Grants(Protocol):
         """
 
     async def rotate(
-        self, grant_id: int, generation: int, *, secret_number: int, expires_at: int, renews_position: bool, now: int
+        self, grant: Grant, *, secret_number: int, expires_at: int, renews_position: bool, now: int
     ) -> int | None:
-        """Swap `generation` for its successor: of any number of callers with one generation exactly one wins.
+        """Swap the generation of a grant as read for its successor: of any number of callers with one exactly one wins.
 
         Returns:
             The status position that the new access token names, or None for everybody who did not win: somebody was

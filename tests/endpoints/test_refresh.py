@@ -6,7 +6,7 @@ import pytest
 
 from jwtauth.endpoints.token_answer import TokenAnswer
 from jwtauth.errors import InvalidGrant
-from jwtauth.protocol.records import Session
+from jwtauth.protocol.records import Grant, Session
 from tests.endpoints.conftest import DAY, Browser, Desk, meanwhile
 from tests.web.site import claims_of
 
@@ -200,9 +200,9 @@ class TestARace:
         granted, grants = browser.tokens(), desk.issuer.store.grants
         rotate = grants.rotate
 
-        async def second(grant_id: int, generation: int, **values: object) -> object:
-            await rotate(grant_id, generation, **values)  # type: ignore[arg-type]
-            return await rotate(grant_id, generation, **values)  # type: ignore[arg-type]
+        async def second(grant: Grant, **values: object) -> object:
+            await rotate(grant, **values)  # type: ignore[arg-type]
+            return await rotate(grant, **values)  # type: ignore[arg-type]
 
         monkeypatch.setattr(grants, "rotate", second)
         successor = desk.refresh(granted, "web").refresh_token

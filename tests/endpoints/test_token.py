@@ -186,9 +186,9 @@ class TestARace:
         granted = desk.person()
         rotate = desk.issuer.store.grants.rotate
 
-        async def ended_meanwhile(grant_id: int, generation: int, **values: object) -> int | None:
-            await desk.issuer.store.grants.end(grant_id, now=desk.clock.at)
-            return await rotate(grant_id, generation, **values)  # type: ignore[arg-type]
+        async def ended_meanwhile(grant: Grant, **values: object) -> int | None:
+            await desk.issuer.store.grants.end(grant.id, now=desk.clock.at)
+            return await rotate(grant, **values)  # type: ignore[arg-type]
 
         monkeypatch.setattr(desk.issuer.store.grants, "rotate", ended_meanwhile)
         with pytest.raises(InvalidGrant):

@@ -1,5 +1,6 @@
 """What server secrets seal: RFC 6749 section 1.5, SECURITY B-04, F-08, F-09, P-08, P-09, S-10 and Z-14."""
 
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from itertools import product
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from jwtauth.keyring.folder import SecretFile, StoredSecret
 from jwtauth.keyring.sealer import Sealer
+from jwtauth.keyring.secrets import derive
 from jwtauth.protocol.records import Pointer
 
 
@@ -53,6 +55,13 @@ class TestARefreshToken:
     def test_never_changes_its_form_within_a_major_version(self) -> None:
         """Tokens outlive an upgrade: this one was made by the first release."""
         assert TOKEN == "rt_AAEAAAAAAAAACQAAAANW-S3CIm0YS-CUd6ERJPgIGMJAU0El"
+
+    @given(pointers)
+    def test_is_authenticated_by_hmac_sha256(self, pointer: Pointer) -> None:
+        """RFC 2104, as the standard library has it."""
+        body, mac = raw(SEALER.refresh_token(pointer))[:14], raw(SEALER.refresh_token(pointer))[14:]
+        key = derive(b"s" * 32, b"jwtauth refresh token v1")
+        assert mac == hmac.digest(key, (1).to_bytes(8, "big") + body, "sha256")[:22]
 
     @given(st.lists(pointers, unique=True, min_size=2, max_size=20))
     def test_is_another_for_each_grant_and_generation(self, several: list[Pointer]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from jwtauth.bounded import Bounded
 from jwtauth.protocol.blast_radius import Selection
 from jwtauth.protocol.records import Client
 from jwtauth.store.sqlite import sweep
@@ -317,17 +318,17 @@ class TestSweep(OnSqlite):
 
 
 class TestDirectoryCache(OnSqlite):
-    def test_is_bounded(self, store: SqliteStore, cast: Cast, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("jwtauth.store.sqlite.directory.REMEMBERED", 1)
+    def test_is_bounded(self, store: SqliteStore, cast: Cast, ask: Ask) -> None:
+        store.directory._clients = Bounded(1)
         for client_id in ("player", "cinema", "player", "nobody"):
             found = ask(store.directory.client(client_id))
             assert isinstance(found, Client) is (client_id != "nobody")
         assert len(store.directory._clients) == 1
 
     def test_is_bounded_for_numbers_and_for_origins_known_or_not(
-        self, store: SqliteStore, cast: Cast, ask: Ask, monkeypatch: pytest.MonkeyPatch
+        self, store: SqliteStore, cast: Cast, ask: Ask
     ) -> None:
-        monkeypatch.setattr("jwtauth.store.sqlite.directory.REMEMBERED", 2)
+        store.directory._numbered, store.directory._origins = Bounded(2), Bounded(2)
         for number in range(5):
             ask(store.directory.client_numbered(cast.player.id + number % 2))
             assert not ask(store.directory.has_origin(f"https://{number}.example"))

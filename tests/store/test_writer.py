@@ -120,6 +120,18 @@ class TestAWrite:
             thread.join()
         assert bench.notes() == list(range(8))
 
+    def test_is_not_held_up_by_an_event_loop_that_closed(self, bench: Bench) -> None:
+        """Its own write was to be handed over by that loop; now it goes along with the next."""
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda loop, context: None)  # nobody waits for the task any more
+        task = loop.create_task(bench.writer.run(write(1)))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        loop.close()
+        assert asyncio.run(asyncio.wait_for(bench.writer.run(write(2)), timeout=10)) == 2
+        assert not task.done()
+        assert bench.notes() == [1, 2]
+
 
 class TestAGroup:
     def test_shares_one_commit(self, bench: Bench) -> None:
@@ -136,6 +148,34 @@ class TestAGroup:
         assert len(bench.commits) == 2
         assert bench.told == [(1, None), (100, None)]
         assert bench.notes() == list(range(101))
+
+    def test_has_the_writes_of_two_turns_of_the_event_loop(self, bench: Bench) -> None:
+        async def work() -> None:
+            first = asyncio.create_task(bench.writer.run(write(1)))
+            await asyncio.sleep(0)  # the first write waits; the second comes one turn later
+            second = asyncio.create_task(bench.writer.run(write(2)))
+            assert (await first, await second) == (1, 2)
+
+        asyncio.run(work())
+        assert bench.told == [(2, None)]
+
+    def test_runs_again_where_one_of_its_writes_is_refused(self, bench: Bench) -> None:
+        runs: list[int] = []
+
+        def refused(connection: sqlite3.Connection) -> int:
+            runs.append(0)
+            return write(1)(connection)
+
+        async def work() -> list[int | BaseException]:
+            group = [write(1), write(2), refused]
+            return await asyncio.gather(*[bench.writer.run(job) for job in group], return_exceptions=True)
+
+        *kept, problem = asyncio.run(work())
+        assert kept == [1, 2]
+        assert isinstance(problem, sqlite3.IntegrityError)
+        assert len(runs) == 2
+        assert bench.notes() == [1, 2]
+        assert bench.told == [(3, None)]
 
     def test_loses_nothing_with_a_write_that_fails(self, bench: Bench) -> None:
         def refused(connection: sqlite3.Connection) -> int:

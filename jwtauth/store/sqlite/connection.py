@@ -39,6 +39,21 @@ _ADVICE: Final = "correct the setting database, or restore the file from a backu
 class Reader(sqlite3.Connection):
     """A connection that answers a fault of the file by a refusal: whoever only reads can do nothing about it."""
 
+    def __init__(self, *options: Any, **named: Any) -> None:
+        super().__init__(*options, **named)
+        self._asking = self.cursor()
+
+    def ask(self, sql: str, *values: object) -> list[Any]:
+        """All rows of a question. For what requests ask: it spares the cursors that `execute` makes.
+
+        Raises:
+            Overloaded: the file cannot be read.
+        """
+        try:
+            return self._asking.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as problem:
+            raise refusal_of(problem) from None
+
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As sqlite3 does.
 

@@ -2,16 +2,14 @@
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Any, Final
 
+from jwtauth.bounded import Bounded
 from jwtauth.protocol.records import Client, Realm, User
 from jwtauth.store.sqlite import rows
 
-K = TypeVar("K")
-V = TypeVar("V")
-
 REMEMBERED: Final = 10_000
-"""Clients, users, and origins held in memory; at the bound of each the one remembered first is forgotten."""
+"""Clients, users, and origins held in memory; at the bound of each those remembered first are forgotten."""
 
 LONGEST_ORIGIN: Final = len("https://") + 253 + len(":65535")
 """No host has a longer one, in characters; what strangers send beyond that is not worth remembering."""
@@ -22,11 +20,13 @@ class SqliteDirectory:
 
     def __init__(self, reader: sqlite3.Connection) -> None:
         self._reader = reader
-        self._clients: dict[str, Client] = {}
-        self._numbered: dict[int, Client] = {}
-        self._users: dict[int, User] = {}
-        self._origins: dict[str, bool] = {}
+        self._clients: Bounded[str, Client] = Bounded(REMEMBERED)
+        self._numbered: Bounded[int, Client] = Bounded(REMEMBERED)
+        self._users: Bounded[int, User] = Bounded(REMEMBERED)
+        self._origins: Bounded[str, bool] = Bounded(REMEMBERED)
         self._realms: dict[str, Realm] = {}
+        self._realms_of_clients: Bounded[tuple[Any, ...], Realm] = Bounded(REMEMBERED)
+        """By their row: ten thousand clients mostly share one."""
 
     async def client(self, client_id: str) -> Client | None:
         """See `Directory.client`."""
@@ -34,7 +34,7 @@ class SqliteDirectory:
         if known is not None:
             return known
         found = self._client("clients.client_id = ?", client_id)
-        return found and _remember(self._clients, client_id, found)
+        return found and self._clients.learn(client_id, found)
 
     async def client_numbered(self, row_id: int) -> Client | None:
         """See `Directory.client_numbered`."""
@@ -42,7 +42,7 @@ class SqliteDirectory:
         if known is not None:
             return known
         found = self._client("clients.id = ?", row_id)
-        return found and _remember(self._numbered, row_id, found)
+        return found and self._numbered.learn(row_id, found)
 
     async def has_origin(self, origin: str) -> bool:
         """See `Directory.has_origin`."""
@@ -57,7 +57,7 @@ class SqliteDirectory:
             " WHERE origins.origin = ? AND clients.disabled_at IS NULL AND realms.disabled_at IS NULL LIMIT 1",
             (origin,),
         ).fetchall()
-        return _remember(self._origins, origin, bool(found))
+        return self._origins.learn(origin, bool(found))
 
     def realms(self) -> Mapping[str, Realm]:
         """See `Directory.realms`."""
@@ -72,7 +72,7 @@ class SqliteDirectory:
         if known is not None:
             return known
         found = self._user("users.id = ?", user_id)
-        return found and _remember(self._users, user_id, found)
+        return found and self._users.learn(user_id, found)
 
     async def user_named(self, username: str) -> User | None:
         """See `Directory.user_named`."""
@@ -85,13 +85,17 @@ class SqliteDirectory:
         self._users.clear()
         self._origins.clear()
         self._realms = {}
+        self._realms_of_clients.clear()
 
     def _client(self, where: str, value: object) -> Client | None:
         found = self._reader.execute(
             f"SELECT {rows.CLIENT_COLUMNS} FROM clients JOIN realms ON realms.id = clients.realm_id WHERE {where}",  # noqa: S608
             (value,),
         ).fetchall()
-        return rows.client(found[0]) if found else None
+        return rows.client(found[0], realm_of=self._realm_of) if found else None
+
+    def _realm_of(self, row: tuple[Any, ...]) -> Realm:
+        return self._realms_of_clients.get(row) or self._realms_of_clients.learn(row, rows.realm(row))
 
     def _user(self, where: str, value: object) -> User | None:
         found = self._reader.execute(
@@ -104,10 +108,3 @@ class SqliteDirectory:
 def announce(connection: sqlite3.Connection) -> None:
     """Make every worker read realms, clients and users anew, once the caller's transaction is committed."""
     connection.execute("UPDATE state SET directory_version = directory_version + 1")
-
-
-def _remember(known: dict[K, V], key: K, value: V) -> V:
-    if len(known) >= REMEMBERED:
-        del known[next(iter(known))]
-    known[key] = value
-    return value

@@ -8,6 +8,7 @@ from msgspec.structs import asdict, replace
 
 from jwtauth.protocol.records import Grant, NewGrant
 from jwtauth.store.sqlite import consents, rows, sessions, sweep
+from jwtauth.store.sqlite.connection import Reader
 from jwtauth.store.sqlite.endings import end_grants
 from jwtauth.store.sqlite.positions import deny
 from jwtauth.store.sqlite.writer import Writer
@@ -16,6 +17,14 @@ _COLUMNS: Final = (
     "id, client_id, user_id, scope, resources, position, generation, secret_number, rotated_at, created_at,"
     " expires_at, ends_at, ended_at, grant_type, session_id, auth_time, claims, code_challenge, code_expires_at,"
     " redeemed_at, redirect_uri, nonce"
+)
+
+_BY_ID: Final = f"SELECT {_COLUMNS} FROM grants WHERE id = ?"  # noqa: S608 - the column names are ours
+_BY_TRANSACTION: Final = f"SELECT {_COLUMNS} FROM grants WHERE id = (SELECT grant_id FROM finished WHERE digest = ?)"  # noqa: S608
+_BY_POSITION: Final = f"SELECT {_COLUMNS} FROM grants WHERE position = ?"  # noqa: S608
+_ROTATE: Final = (
+    "UPDATE grants SET generation = generation + 1, rotated_at = ?, secret_number = ?, expires_at = ?"
+    " WHERE id = ? AND generation = ? AND position = ? AND ended_at IS NULL AND expires_at > ?"
 )
 
 MOST_OF_A_USER: Final = 1_000
@@ -28,14 +37,14 @@ FINISHED_KEPT_IN: Final = 86_400
 class SqliteGrants:
     """The port `Grants`."""
 
-    def __init__(self, reader: sqlite3.Connection, writer: Writer, *, max_token_lifetime: int) -> None:
+    def __init__(self, reader: Reader, writer: Writer, *, max_token_lifetime: int) -> None:
         self._reader = reader
         self._writer = writer
         self._max_token_lifetime = max_token_lifetime
 
     async def get(self, grant_id: int) -> Grant | None:
         """See `Grants.get`."""
-        return self._one("id = ?", grant_id)
+        return self._one(_BY_ID, grant_id)
 
     async def was_exchanged(self, digest: bytes) -> bool:
         """See `Grants.was_exchanged`."""
@@ -43,11 +52,11 @@ class SqliteGrants:
 
     async def of_transaction(self, transaction: bytes) -> Grant | None:
         """See `Grants.of_transaction`."""
-        return self._one("id = (SELECT grant_id FROM finished WHERE digest = ?)", transaction)
+        return self._one(_BY_TRANSACTION, transaction)
 
     async def of_position(self, position: int) -> Grant | None:
         """See `Grants.of_position`."""
-        return self._one("position = ?", position)
+        return self._one(_BY_POSITION, position)
 
     async def of_user(self, user_id: int, *, now: int) -> Sequence[Grant]:
         """See `Grants.of_user`."""
@@ -121,23 +130,16 @@ class SqliteGrants:
         return await self._writer.run(work)
 
     async def rotate(
-        self, grant_id: int, generation: int, *, secret_number: int, expires_at: int, renews_position: bool, now: int
+        self, grant: Grant, *, secret_number: int, expires_at: int, renews_position: bool, now: int
     ) -> int | None:
         """See `Grants.rotate`."""
+        values = (now, secret_number, expires_at, grant.id, grant.generation, grant.position, now)
 
         def work(connection: sqlite3.Connection) -> int | None:
-            row = connection.execute(
-                """
-                UPDATE grants SET generation = generation + 1, rotated_at = ?, secret_number = ?, expires_at = ?
-                 WHERE id = ? AND generation = ? AND ended_at IS NULL AND expires_at > ?
-                RETURNING position
-                """,
-                (now, secret_number, expires_at, grant_id, generation, now),
-            ).fetchall()
-            if not row:
+            # How many rows it changed is known at once; RETURNING would take three times as long.
+            if connection.execute(_ROTATE, values).rowcount == 0:
                 return None
-            position: int = row[0][0]
-            return self._renew_position(connection, grant_id, position, now=now) if renews_position else position
+            return self._renew_position(connection, grant, now=now) if renews_position else grant.position
 
         return await self._writer.run(work)
 
@@ -156,14 +158,14 @@ class SqliteGrants:
         number: int | None = row[0][0]
         return number
 
-    def _one(self, where: str, value: object) -> Grant | None:
-        row = self._reader.execute(f"SELECT {_COLUMNS} FROM grants WHERE {where}", (value,)).fetchall()  # noqa: S608
+    def _one(self, question: str, value: object) -> Grant | None:
+        row = self._reader.ask(question, value)
         return _grant(row[0]) if row else None
 
-    def _renew_position(self, connection: sqlite3.Connection, grant_id: int, position: int, *, now: int) -> int:
+    def _renew_position(self, connection: sqlite3.Connection, grant: Grant, *, now: int) -> int:
         sweep.bite(connection, now=now, max_token_lifetime=self._max_token_lifetime)
-        deny(connection, [(position, 1, now)], max_token_lifetime=self._max_token_lifetime)
-        connection.execute("UPDATE grants SET position = (SELECT next_position FROM state) WHERE id = ?", (grant_id,))
+        deny(connection, [(grant.position, 1, now)], max_token_lifetime=self._max_token_lifetime)
+        connection.execute("UPDATE grants SET position = (SELECT next_position FROM state) WHERE id = ?", (grant.id,))
         fresh: int = connection.execute(
             "UPDATE state SET next_position = next_position + 1 RETURNING next_position - 1"
         ).fetchall()[0][0]

@@ -4,6 +4,7 @@ What is asked for by value has a column of its own; every other setting is a mem
 setting needs no migration.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -48,8 +49,8 @@ def realm(row: tuple[Any, ...]) -> Realm:
     )
 
 
-def client(row: tuple[Any, ...]) -> Client:
-    """The client in a row of CLIENT_COLUMNS."""
+def client(row: tuple[Any, ...], realm_of: Callable[[tuple[Any, ...]], Realm] = realm) -> Client:
+    """The client in a row of CLIENT_COLUMNS; `realm_of` may know the realm in its columns already."""
     row_id, client_id, epoch, disabled_at, is_demo, secrets, settings = row[:7]
     decoded = msgspec.convert(
         {
@@ -63,7 +64,7 @@ def client(row: tuple[Any, ...]) -> Client:
         },
         Client,
     )
-    return msgspec.structs.replace(decoded, realm=realm(row[7:]), secrets=_SECRETS.decode(secrets))
+    return msgspec.structs.replace(decoded, realm=realm_of(row[7:]), secrets=_SECRETS.decode(secrets))
 
 
 def user(row: tuple[Any, ...]) -> User:

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 from jwtauth.protocol.records import NewSession, Session, User
 from jwtauth.store.ports import Ended
 from jwtauth.store.sqlite import endings, sweep
+from jwtauth.store.sqlite.connection import Reader
 from jwtauth.store.sqlite.writer import Writer
 
 _COLUMNS: Final = (
@@ -18,6 +19,9 @@ _COLUMNS: Final = (
 IS_LIVE: Final = "sessions.ended_at IS NULL AND sessions.expires_at > :now AND sessions.ends_at > :now"
 """`Session.is_live`, as a condition on the row."""
 
+_BY_ID: Final = f"SELECT {_COLUMNS} FROM sessions WHERE id = ?"  # noqa: S608 - the column names are ours
+_BY_DIGEST: Final = f"SELECT {_COLUMNS} FROM sessions WHERE digest = ?"  # noqa: S608
+_BY_PREVIOUS_DIGEST: Final = f"SELECT {_COLUMNS} FROM sessions WHERE previous_digest = ?"  # noqa: S608
 
 MOST_OF_A_USER: Final = 100
 """Sessions of one person that are listed."""
@@ -26,22 +30,22 @@ MOST_OF_A_USER: Final = 100
 class SqliteSessions:
     """The port `Sessions`."""
 
-    def __init__(self, reader: sqlite3.Connection, writer: Writer, *, max_token_lifetime: int) -> None:
+    def __init__(self, reader: Reader, writer: Writer, *, max_token_lifetime: int) -> None:
         self._reader = reader
         self._writer = writer
         self._max_token_lifetime = max_token_lifetime
 
     async def find(self, digest: bytes) -> Session | None:
         """See `Sessions.find`."""
-        return self._one("digest = ?", digest)
+        return self._one(_BY_DIGEST, digest)
 
     async def holding(self, digest: bytes) -> Session | None:
         """See `Sessions.holding`."""
-        return await self.find(digest) or self._one("previous_digest = ?", digest)
+        return await self.find(digest) or self._one(_BY_PREVIOUS_DIGEST, digest)
 
     async def get(self, session_id: int) -> Session | None:
         """See `Sessions.get`."""
-        return self._one("id = ?", session_id)
+        return self._one(_BY_ID, session_id)
 
     async def of_user(self, user_id: int, *, now: int) -> Sequence[Session]:
         """See `Sessions.of_user`."""
@@ -142,11 +146,8 @@ class SqliteSessions:
 
         return await self._writer.run(work)
 
-    def _one(self, where: str, value: object) -> Session | None:
-        found = self._reader.execute(
-            f"SELECT {_COLUMNS} FROM sessions WHERE {where}",  # noqa: S608 - both conditions are written above
-            (value,),
-        ).fetchall()
+    def _one(self, question: str, value: object) -> Session | None:
+        found = self._reader.ask(question, value)
         return _session(found[0]) if found else None
 
     def _end(self, connection: sqlite3.Connection, session_id: int, *, lease_in: int, now: int) -> Ended | None:

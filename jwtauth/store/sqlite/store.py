@@ -12,7 +12,7 @@ from jwtauth.errors import ConfigurationError, Overloaded
 from jwtauth.store.ports import Administration, Figures, OnCommit, Versions
 from jwtauth.store.sqlite.administration import SqliteAdministration
 from jwtauth.store.sqlite.attempts import SqliteAttempts
-from jwtauth.store.sqlite.connection import connect, connect_reader, files_of, is_replaced, refusal_of
+from jwtauth.store.sqlite.connection import connect, connect_reader, files_of, is_replaced
 from jwtauth.store.sqlite.consents import SqliteConsents
 from jwtauth.store.sqlite.directory import SqliteDirectory
 from jwtauth.store.sqlite.grants import SqliteGrants
@@ -59,8 +59,6 @@ class SqliteStore:
         self.administration: Administration = SqliteAdministration(
             self._reader, self._writer, max_token_lifetime=max_token_lifetime
         )
-        self._look = self._reader.cursor()
-        """Kept, as each request looks."""
         self._looked_at = -LOOK_IN
         self._data_version = -1
         self._versions = Versions(-1, -1, -1)
@@ -69,10 +67,7 @@ class SqliteStore:
     def refresh(self) -> Versions:
         """See `Store.refresh`."""
         self._require_place()
-        try:
-            ((data_version,),) = self._look.execute("PRAGMA data_version").fetchall()
-        except sqlite3.DatabaseError as problem:
-            raise refusal_of(problem) from None
+        ((data_version,),) = self._reader.ask("PRAGMA data_version")
         if data_version != self._data_version:
             self._catch_up()
             self._data_version = data_version

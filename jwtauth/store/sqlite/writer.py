@@ -1,6 +1,7 @@
 """The one thread of a process that writes: all writes that wait become one transaction and one flush to the disk.
 
-Each write has a savepoint of its own, so a refused one takes nothing with it; an answer leaves only after the commit.
+Where a write is refused, the group begins anew with a savepoint for each, so that it takes nothing with it
+(docs/decisions/0017-groups-of-writes.md); an answer leaves only after the commit.
 """
 
 import asyncio
@@ -8,9 +9,10 @@ import random
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Final, Literal, TypeVar
 
 from jwtauth.errors import Overloaded
@@ -75,16 +77,19 @@ class Writer:
         self._connection = connection
         self._files = files_of(connection)
         self._on_commit = on_commit
-        self._turn: list[_Job] = []
         self._is_closed = False
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: deque[_Job] = deque()
+        self._gathering: asyncio.AbstractEventLoop | None = None
+        """The event loop that will hand over what waits by then."""
+        self._news: SimpleQueue[bool] = SimpleQueue()
+        """An item for each hand-over; False for the last."""
         self._thread = threading.Thread(target=self._work, name="jwtauth-writer", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
         """Writes that wait for their turn."""
-        return self._queue.qsize() + len(self._turn)
+        return len(self._jobs)
 
     @property
     def is_alive(self) -> bool:
@@ -92,9 +97,9 @@ class Writer:
         return self._thread.is_alive()
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns, once its writes are on the disk.
+        """What `work` returns, once its writes are on the disk. It does nothing but write, as it may have to run again.
 
-        The writes of one turn of the event loop go to the thread together: under load a group fills up by itself, and
+        The writes of two turns of the event loop go to the thread together: under load a group fills up by itself, and
         when idle nothing waits. A caller that is cancelled withdraws a write that has not started, and waits for one
         that has.
 
@@ -107,9 +112,11 @@ class Writer:
         if self.waiting >= BACKLOG:
             raise Overloaded("too many writes are waiting; try again")
         job = _Job(work, asyncio.get_running_loop())
-        if not self._turn:
-            job.loop.call_soon(self._hand_over)
-        self._turn.append(job)
+        self._jobs.append(job)
+        if self._gathering is not job.loop:
+            self._gathering = job.loop
+            # After the next turn, not this one: under load twice as many share a flush, and when idle it comes at once.
+            job.loop.call_soon(job.loop.call_soon, self._hand_over)
         try:
             result: T = await job.future
         except asyncio.CancelledError:
@@ -120,45 +127,36 @@ class Writer:
     def close(self) -> None:
         """Finish what waits, then close the connection."""
         self._is_closed = True
-        self._hand_over()
-        self._queue.put(None)
+        self._news.put(False)
         self._thread.join()
         self._connection.close()
 
     def _hand_over(self) -> None:
-        for job in self._turn:
-            self._queue.put(job)
-        self._turn.clear()
+        self._gathering = None
+        self._news.put(True)
 
     def _work(self) -> None:
-        is_open = True
-        while is_open:
-            jobs, is_open = self._waiting()
-            jobs = [job for job in jobs if job.claim.acquire(blocking=False)]
-            if jobs:
-                self._commit(jobs)
-                _deliver(jobs)
+        while self._news.get():
+            self._write_waiting()
+        self._write_waiting()
 
-    def _waiting(self) -> tuple[list[_Job], bool]:
-        found: list[_Job] = []
-        job = self._queue.get()
-        while job is not None:
-            found.append(job)
-            if len(found) == BATCH:
-                return found, True
-            try:
-                job = self._queue.get_nowait()
-            except Empty:
-                return found, True
-        return found, False
+    def _write_waiting(self) -> None:
+        """Write what waits now; what comes meanwhile waits for its turn to end."""
+        left = len(self._jobs)
+        while left:
+            group = [self._jobs.popleft() for _ in range(min(BATCH, left))]
+            left -= len(group)
+            started = [job for job in group if job.claim.acquire(blocking=False)]
+            if started:
+                self._commit(started)
+                _deliver(started)
 
     def _commit(self, jobs: list[_Job]) -> None:
         began = time.perf_counter()
         fault: Literal["busy", "failed"] | None = None
         try:
             self._begin()
-            for job in jobs:
-                self._run(job)
+            self._run(jobs)
             self._connection.execute("COMMIT")
         except Exception as problem:  # whatever it is, somebody waits for an answer and the thread must go on
             with suppress(sqlite3.Error):  # where even this fails, the next BEGIN does too and comes back here
@@ -186,7 +184,22 @@ class Writer:
                 raise
             return
 
-    def _run(self, job: _Job) -> None:
+    def _run(self, jobs: list[_Job]) -> None:
+        """Run a group; where one of its writes is refused, which is rare, all begin anew, each in a savepoint."""
+        try:
+            for job in jobs:
+                job.result = job.work(self._connection)
+        except Exception as problem:
+            if is_fault(problem):
+                raise
+        else:
+            return
+        self._connection.execute("ROLLBACK")
+        self._begin()
+        for job in jobs:
+            self._run_apart(job)
+
+    def _run_apart(self, job: _Job) -> None:
         self._connection.execute("SAVEPOINT one_write")
         try:
             job.result = job.work(self._connection)

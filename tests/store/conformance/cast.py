@@ -190,7 +190,8 @@ async def user_now(store: Store, user: User) -> User:
 async def rotated(store: Store, grant: Grant, generation: int | None = None, **changes: Any) -> int | None:
     """Rotate from the generation that the grant has, or from another."""
     options = {"secret_number": 1, "expires_at": NOW + 7_200, "renews_position": False, "now": NOW, **changes}
-    return await store.grants.rotate(grant.id, grant.generation if generation is None else generation, **options)
+    read = grant if generation is None else replace(grant, generation=generation)
+    return await store.grants.rotate(read, **options)
 
 
 async def present(store: Store, grant: Grant) -> Grant:

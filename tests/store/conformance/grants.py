@@ -115,6 +115,12 @@ class GrantsConformance(Conformance):
         assert ask(rotated(store, grant, 1)) is None
         assert ask(present(store, grant)) == grant
 
+    def test_rotate_gives_none_for_another_position(self, store: Store, cast: Cast, ask: Ask) -> None:
+        """Nobody gets a token that names a position which is not the grant's."""
+        grant = ask(started(store, cast.player, cast.ada))
+        assert ask(rotated(store, replace(grant, position=grant.position + 1))) is None
+        assert ask(present(store, grant)) == grant
+
     def test_rotate_gives_none_for_an_unknown_grant(self, store: Store, cast: Cast, ask: Ask) -> None:
         grant = ask(started(store, cast.player, cast.ada))
         assert ask(rotated(store, replace(grant, id=grant.id + 1))) is None

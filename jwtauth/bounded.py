@@ -1,0 +1,28 @@
+"""Remembering no more than so much."""
+
+from itertools import islice
+from typing import Final, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+SHARE: Final = 16
+"""One of so many goes where there is no room: one at a time, each would be looked for behind the places of all those
+that went before it, which costs more than most of what is remembered saves."""
+
+
+class Bounded(dict[K, V]):
+    """A dictionary that forgets what it learned first when it is full."""
+
+    def __init__(self, most: int) -> None:
+        """Hold so many at most."""
+        super().__init__()
+        self._most = most
+
+    def learn(self, key: K, value: V) -> V:
+        """Remember a value, and return it."""
+        if len(self) >= self._most and key not in self:
+            for oldest in tuple(islice(self, max(1, self._most // SHARE))):
+                del self[oldest]
+        self[key] = value
+        return value
