@@ -17,11 +17,12 @@ MODULES: Final = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 
-BASE: Final = ("errors", "protocol")
+BASE: Final = ("bounded", "errors", "protocol")
 BESIDE: Final = ("store", "keyring", "passwords", "outside", "observe", "settings")
 BELOW_WEB: Final = ("endpoints", "dialects", "issuer", *BESIDE, *BASE)
 
 TABLE: Final[dict[str, tuple[str, ...]]] = {
+    "bounded": (),
     "errors": (),
     "protocol": ("errors",),
     "settings": ("errors",),
@@ -162,9 +163,11 @@ class TestImports:
             "cli.commands",
             "dialects.registry",
             "endpoints.custom_grant",
+            "outside.http",
             "passwords",
             "web.app",
             "web.metrics",
+            "web.people",
         }
 
     @pytest.mark.parametrize("adapter", ADAPTERS)

@@ -1,5 +1,7 @@
 """`jwtauth serve`: the service in production."""
 
+import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from jwtauth import settings
 from jwtauth.cli.findings import finding, installation, registrations
 from jwtauth.cli.printing import example
 from jwtauth.cli.running import now, with_store
+from jwtauth.settings import Source
 from jwtauth.web import server
 
 
@@ -19,7 +22,12 @@ from jwtauth.web import server
 @click.pass_obj
 def serve(folder: Path, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve until SIGTERM; settings come from jwtauth.toml, JWTAUTH_* and these options."""
-    source = settings.load(folder.absolute(), host=host, port=port, workers=workers)
-    warnings = finding.require_startable(installation.of_settings(source))  # before there has to be a database
-    found = with_store(source, partial(registrations.of_store, source, now=now()))
-    server.run(source, warnings=[*warnings, *finding.require_startable(found)])
+    environment = dict(os.environ)
+
+    def read() -> tuple[Source, Sequence[str]]:
+        source = settings.load(folder.absolute(), environment, host=host, port=port, workers=workers)
+        warnings = finding.require_startable(installation.of_settings(source))  # before there has to be a database
+        found = with_store(source, partial(registrations.of_store, source, now=now()))
+        return source, [*warnings, *finding.require_startable(found)]
+
+    server.run(read)

@@ -53,7 +53,7 @@ async def tokens(issuer: Issuer, request: Request, client: Client, *, now: int) 
         if position is None:
             return None
         issuer.tell(Event(name="token.issued", at=now, client_id=client.client_id, grant_type=request.grant_type))
-        return token_answer.make(issuer, permission, position, now=now)
+        return await token_answer.make(issuer, permission, position, now=now)
     user = await issuer.store.directory.user_named(found.username)
     start = custom_grant.decide(request, found, client, user, secret_number=issuer.sealer.current_number, now=now)
     return await direct_grant.start(issuer, start, client, now=now)

@@ -25,4 +25,4 @@ async def start(issuer: Issuer, start: Start, client: Client, *, now: int) -> To
     )
     pointer = Pointer(grant_id=grant.id, generation=0, secret_number=grant.secret_number)
     successor = pointer if start.has_refresh_token else None
-    return token_answer.make(issuer, start.permission, grant.position, successor, now=now)
+    return await token_answer.make(issuer, start.permission, grant.position, successor, now=now)

@@ -32,7 +32,7 @@ async def tokens(
                 return None
             issuer.tell(Event(name="code.redeemed", at=now, client_id=owner.client_id, uid=user.id, grant_id=grant.id))
             successor = Pointer(grant_id=grant.id, generation=0, secret_number=grant.secret_number)
-            answer = token_answer.make(
+            answer = await token_answer.make(
                 issuer, verdict.permission, grant.position, successor if verdict.has_refresh_token else None, now=now
             )
             return token_answer.with_id_token(

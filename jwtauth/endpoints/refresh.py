@@ -51,7 +51,7 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
             await pointed_grant.end_reused(issuer, grant, client, REUSED, now=now)
             raise refresh_token.reused(grant, pointer)
     issuer.tell(Event(name=_TOLD[type(verdict)], at=now, client_id=owner.client_id, uid=user.id, grant_id=grant.id))
-    answer = token_answer.make(issuer, permission, position, successor, now=now)
+    answer = await token_answer.make(issuer, permission, position, successor, now=now)
     if session is not None and not sessions.is_offline(grant, owner):
         await _prolong(issuer, session, now=now)
     return token_answer.with_id_token(issuer, answer, permission, grant, owner, user, session, now=now)

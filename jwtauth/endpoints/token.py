@@ -1,5 +1,6 @@
 """The token endpoint: one request, one grant type, one answer (RFC 6749 section 3.2)."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -64,6 +65,7 @@ async def answer(issuer: Issuer, request: Request) -> TokenAnswer:
 async def _tokens(
     issuer: Issuer, grant_request: TokenRequest, client: Client, address: str, *, now: int
 ) -> TokenAnswer | None:
+    """What a grant earns. What asks others, or is not ours, gets a task of its own: it is timed by asyncio."""
     match grant_request:
         case authorization_code.Request():
             return await redeem.tokens(issuer, grant_request, client, now=now)
@@ -74,11 +76,11 @@ async def _tokens(
         case refresh_token.Request():
             return await refresh.tokens(issuer, grant_request, client, now=now)
         case external_token.Request():
-            return await external_tokens.tokens(issuer, grant_request, client, address, now=now)
+            return await asyncio.create_task(external_tokens.tokens(issuer, grant_request, client, address, now=now))
         case custom_grant.Request(grant_type=grant_type):
             if grant_type not in client.realm.custom_grants:
                 raise UnsupportedGrantType(f"grant_type: expected {_EXPECTED}")
-            return await custom_grants.tokens(issuer, grant_request, client, now=now)
+            return await asyncio.create_task(custom_grants.tokens(issuer, grant_request, client, now=now))
 
 
 def _read(request: Request, realms: Mapping[str, Realm]) -> TokenRequest:
@@ -117,7 +119,7 @@ async def _client_credentials(
     if position is None:
         return None
     issuer.tell(Event(name="token.issued", at=now, client_id=client.client_id, grant_type=GrantType.CLIENT_CREDENTIALS))
-    return token_answer.make(issuer, permission, position, now=now)
+    return await token_answer.make(issuer, permission, position, now=now)
 
 
 async def _password(

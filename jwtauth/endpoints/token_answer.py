@@ -22,12 +22,12 @@ class TokenAnswer(Struct, frozen=True, kw_only=True):
     """Absent where the token has no scope at all: an empty one has no spelling (RFC 6749 section 3.3)."""
 
 
-def make(
+async def make(
     issuer: Issuer, permission: Permission, position: int, successor: Pointer | None = None, *, now: int
 ) -> TokenAnswer:
     """The answer with an access token for a permission, and the refresh token of a grant's generation, if any."""
     return TokenAnswer(
-        access_token=issuer.mint(permission, position, now=now),
+        access_token=await issuer.mint_together(permission, position, now=now),
         expires_in=permission.lifetime_in,
         refresh_token=UNSET if successor is None else issuer.sealer.refresh_token(successor),
         scope=scopes.text(permission.scope) or UNSET,

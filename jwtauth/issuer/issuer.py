@@ -5,6 +5,7 @@ import os
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from jwtauth.issuer.machine_positions import MachinePositions
 from jwtauth.issuer.proven_clients import ProvenClients
 from jwtauth.issuer.status_lists import StatusLists
 from jwtauth.issuer.throttle import Throttle
+from jwtauth.issuer.together import Together
 from jwtauth.issuer.upstreams import Upstreams
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.keyring import RELOAD_IN, Keyring
@@ -79,6 +81,7 @@ class Issuer:
             threads=settings.password_threads,
             queue=settings.password_queue,
         )
+        self.together = Together()
         self.keyring = Keyring(folder, max_token_lifetime=settings.max_token_lifetime)
         self._folder = folder
         self._clock = clock
@@ -119,7 +122,7 @@ class Issuer:
         look: what was committed before any of them was sent is seen by all of them. A look is nearly free when nothing
         changed: one pragma.
 
-        It would not hold if stories were called straight from `data_received`, or by eager tasks.
+        It would not hold if stories were begun as soon as each is read: see `web.turn.Turn`.
         """
         now = self.now()
         if not self._has_looked:
@@ -135,6 +138,14 @@ class Issuer:
             ConfigurationError: it would outlive max_token_lifetime, by which keys and revocations are kept.
             Overloaded: a backup was restored after the request had begun.
         """
+        return self._minting(permission, position, now=now)()
+
+    async def mint_together(self, permission: Permission, position: int, *, now: int) -> str:
+        """The same, signed in one go with those of other requests."""
+        return await self.together.work(self._minting(permission, position, now=now))
+
+    def _minting(self, permission: Permission, position: int, *, now: int) -> Callable[[], str]:
+        """The last step of making an access token, which is its signature."""
         if 0 <= self._restored_at - now < LONGEST_STORY_IN:
             raise Overloaded("the database was restored meanwhile; try again")
         if permission.lifetime_in > self.settings.max_token_lifetime:
@@ -153,7 +164,7 @@ class Issuer:
             now=now,
         )
         key = self.keyring.signing_key(self.settings.access_token_algorithm, now=now)
-        return key.sign(_ENCODER.encode(token), typ=claims.TYPE)
+        return partial(key.sign, _ENCODER.encode(token), typ=claims.TYPE)
 
     def sign(self, claims: object, *, algorithm: str, typ: str, now: int) -> str:
         """Any other claims, signed as a JWT of another type than access tokens have.

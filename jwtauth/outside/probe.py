@@ -14,7 +14,7 @@ from typing import Final, Self
 import httpx
 from msgspec import Struct
 
-from jwtauth.outside import http
+from jwtauth.outside import client
 from jwtauth.outside.http import NoAnswer
 
 ANSWER_IN: Final = 10.0
@@ -61,7 +61,7 @@ class Prober:
 
     def __init__(self, *, agent: str) -> None:
         """Ask nobody yet; logs of the other side will say `agent`."""
-        self._client = http.make_client()
+        self._client = client.make()
         self._client.headers["user-agent"] = agent
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -88,7 +88,7 @@ class Prober:
                     headers=dict(response.headers),
                     certificate_ends_at=_certificate_ends_at(response),
                     received_at=int(time.time()),
-                    body=await http.read(response, longest),
+                    body=await client.read(response, longest),
                 )
         except TimeoutError:
             raise NoAnswer(f"there was no answer within {within:g} seconds") from None

@@ -5,9 +5,8 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from litestar.types import HTTPScope
-
 from jwtauth.settings import Settings
+from jwtauth.web.types import HTTPScope
 
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9]+(?:\.[0-9]+){3}):[0-9]+", re.ASCII)
 

@@ -5,7 +5,6 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Final
 
-from litestar.types import HTTPScope, Receive, Send
 from msgspec.structs import replace
 
 from jwtauth.dialects.dialect import STANDARD_NAME, Caller, Dialect, Endpoint, Text, Where
@@ -27,10 +26,12 @@ from jwtauth.observe.events import refusal
 from jwtauth.observe.log import LOGGER
 from jwtauth.protocol import client_auth, legacy, parameters
 from jwtauth.protocol.records import Client
-from jwtauth.web import arrivals, asgi, cors, errors
+from jwtauth.web import arrivals, asgi, cors, errors, reply
 from jwtauth.web.arrivals import Arrivals
-from jwtauth.web.asgi import NO_STORE, BadHttp, Headers
+from jwtauth.web.asgi import BadHttp, Source
 from jwtauth.web.errors import ErrorAnswer
+from jwtauth.web.reply import Headers, Reply
+from jwtauth.web.types import HTTPScope
 
 NEVER_IN_QUERY: Final = frozenset(
     {
@@ -61,6 +62,7 @@ class Path:
     def __init__(
         self, issuer: Issuer, spoken: Spoken, noting: Arrivals, path: str, dialects: Mapping[str, Dialect]
     ) -> None:
+        self.path = path
         self._issuer = issuer
         self._spoken = spoken
         self._by_dialect = {
@@ -73,6 +75,7 @@ class Path:
         self.is_standard = self._standard is not None
         """Whether every realm has it."""
         self._first = self._standard or next(iter(self._by_dialect.values()))
+        self._takes_grants = any(endpoint.takes_grants for endpoint in self._by_dialect.values())
         self._is_translated = len(self._by_dialect) > 1 or not self.is_standard
         self._noting = noting
         is_held = self._first.caller is Caller.TOKEN_HOLDER
@@ -85,59 +88,55 @@ class Path:
         """Whether any realm has this path."""
         return self.is_standard or not self._spoken.names().isdisjoint(self._by_dialect)
 
-    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """Answer, and count the answer by its status and its time."""
+    async def reply(self, scope: HTTPScope, source: Source) -> Reply:
+        """The answer; it is counted by its status and the time that it took."""
         began = perf_counter()
-        status = await self._answer(scope, receive, send, self._noting.note(scope))
-        self._counted.note(status, perf_counter() - began)
+        answer = await self._answer(scope, source, self._noting.note(scope))
+        self._counted.note(answer.status, perf_counter() - began)
+        return answer
 
-    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, arrival: Arrival) -> int:
-        """Read, tell the story, write; every refusal becomes its registered answer, whose status is returned."""
+    async def _answer(self, scope: HTTPScope, source: Source, arrival: Arrival) -> Reply:
+        """Read, and tell the story; every refusal becomes its registered answer."""
         endpoint, request, client, doors = self._first, _NOT_READ, None, _NO_DOORS
-        before: Headers = [*NO_STORE, (arrivals.HEADER, arrival.request_id.encode())]
-        always = before + self._legacy
+        before: Headers = [(arrivals.HEADER, arrival.request_id.encode())]
+        more = before + self._legacy
         try:
             is_translated = self._is_translated and self._spoken.is_any()
             methods = self._methods() if is_translated else endpoint.methods
             if endpoint.is_cross_origin:
                 before = before + await cors.headers(self._issuer, scope)
-                always = before + self._legacy
+                more = before + self._legacy
                 if scope["method"] == "OPTIONS":
-                    await asgi.write(send, 204, always + cors.preflight(endpoint.methods), b"")
-                    return 204
+                    return Reply(204, reply.EMPTY, more=more + cors.preflight(endpoint.methods))
             if scope["method"] not in methods:
                 raise WrongMethod(endpoint.methods)
-            request = await self._read(scope, receive, arrival.address)
-            if is_translated or request.query or "grant_type" in request.parameters:
+            request = await self._read(scope, source, arrival.address)
+            if is_translated or request.query or self._may_use_a_door(request):
                 client, endpoint, request = await self._heard(request, scope["method"], is_translated=is_translated)
                 doors = self._doors(endpoint, request, client)
             if doors:
-                always = before + legacy_headers(client)
+                more = before + legacy_headers(client)
             told = await endpoint.story(self._issuer, request)
         except OAuthError as error:
-            return await self._refuse(send, error, endpoint, request, always)
+            return await self._refusal(error, endpoint, request, more)
         except BadHttp as problem:
             answer = ErrorAnswer("invalid_request", str(problem))
-            await asgi.write_json(send, problem.status, always + problem.headers, answer)
-            return problem.status
+            return reply.of_json(problem.status, answer, more, closes=problem.closes)
         except ConfigurationError as problem:  # such as a key file that is gone
             LOGGER.error("%s: %s", endpoint.path, problem)
-            return await self._refuse(send, Overloaded(_OPERATOR, retry_after_in=5), endpoint, request, always)
+            return await self._refusal(Overloaded(_OPERATOR, retry_after_in=5), endpoint, request, more)
         except Exception:
             LOGGER.exception("%s failed", endpoint.path)
-            answer = ErrorAnswer("server_error", "the server failed; nothing more is known to you, its log says more")
-            await asgi.write_json(send, 500, always, answer)
-            return 500
+            return reply.of_json(500, errors.FAILED, more)
         if client is not None and (self.is_standard or client.realm.dialect in self._by_dialect):
             for door in doors:
                 self._issuer.legacy_use.count(client, door)
-        await _write(send, always, told)
-        return 200
+        return _said(told, more)
 
-    def _read(self, scope: HTTPScope, receive: Receive, address: str) -> Awaitable[Request]:
+    def _read(self, scope: HTTPScope, source: Source, address: str) -> Awaitable[Request]:
         return asgi.read(
             scope,
-            receive,
+            source,
             max_body=self._max_body,
             body_timeout=self._body_timeout,
             address=address,
@@ -164,9 +163,15 @@ class Path:
             request = _with_query(endpoint, request)
         if self.is_standard:
             request = endpoint.hears(request)
-        if client is None and endpoint.takes_grants and _may_use_a_door(request):
+        if client is None and self._may_use_a_door(request):
             client = await self._spoken.client_of(request)
         return client, endpoint, request
+
+    def _may_use_a_door(self, request: Request) -> bool:
+        """Whether it matters who sends a request: most token requests go through no legacy door, whoever it is."""
+        if "grant_type" not in request.parameters or not self._takes_grants:
+            return False
+        return not _has_secret(request) or legacy.is_legacy(request.parameters["grant_type"])
 
     def _methods(self) -> tuple[str, ...]:
         """By which methods anybody may call this path."""
@@ -209,24 +214,20 @@ class Path:
             return None if client is None else client.client_id
         return None
 
-    async def _refuse(
-        self, send: Send, error: OAuthError, endpoint: Endpoint, request: Request, always: Headers
-    ) -> int:
-        """Tell of a refusal and write it; the status may be another one in the words of a dialect."""
+    async def _refusal(self, error: OAuthError, endpoint: Endpoint, request: Request, more: Headers) -> Reply:
+        """Tell of a refusal and say it; the status may be another one in the words of a dialect."""
         status = errors.status_of(error)
         at, claimed = self._issuer.now(), await self._claimed(request)
         self._issuer.tell(refusal("request.refused", error, at=at, endpoint=endpoint.path, client_id=claimed))
-        headers = always + errors.headers_of(error)
+        more = more + errors.headers_of(error)
         if endpoint.refuses is None:
-            await asgi.write_json(send, status, headers, errors.answer(error))
-            return status
+            return reply.of_json(status, errors.answer(error), more)
         told = endpoint.refuses(error, status, request)
         if told.challenge is not None or told.status not in (401, 403):
-            headers = [header for header in headers if header[0] != b"www-authenticate"]
+            more = [header for header in more if header[0] != b"www-authenticate"]
         if told.challenge is not None:
-            headers.append((b"www-authenticate", told.challenge.encode("ascii", "replace")))
-        await asgi.write_json(send, told.status, headers, told.body)
-        return told.status
+            more.append((b"www-authenticate", told.challenge.encode("ascii", "replace")))
+        return reply.of_json(told.status, told.body, more)
 
 
 def legacy_headers(client: Client | None) -> Headers:
@@ -256,18 +257,13 @@ def _has_secret(request: Request) -> bool:
     return bool(request.authorization) or "client_secret" in request.parameters
 
 
-def _may_use_a_door(request: Request) -> bool:
-    """Whether it matters who sends a token request: most of them go through no legacy door, whoever it is."""
-    return not _has_secret(request) or legacy.is_legacy(request.parameters.get("grant_type"))
-
-
-async def _write(send: Send, headers: Headers, told: object) -> None:
+def _said(told: object, more: Headers) -> Reply:
+    """What a story told, as an answer."""
     if told is None:
-        await asgi.write(send, 200, headers, b"")
-    elif isinstance(told, Text):
-        await asgi.write(send, 200, [*headers, asgi.PLAIN], told.text.encode())
-    else:
-        await asgi.write_json(send, 200, headers, told)
+        return Reply(200, reply.EMPTY, more=more)
+    if isinstance(told, Text):
+        return Reply(200, reply.AS_TEXT, told.text.encode(), more)
+    return reply.of_json(200, told, more)
 
 
 def _refuse_secrets_in_query(request: Request) -> None:

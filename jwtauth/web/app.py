@@ -1,16 +1,14 @@
-"""One ASGI callable: machines' endpoints on the shortest path, everything else through Litestar.
+"""One application: machines' endpoints on the shortest path, everything else through Litestar.
 
 Machines' paths are few, exact and hot: a dictionary finds them, and no layer stands between the HTTP server and the
 story (docs/decisions/0001-machines-beside-litestar.md has the figures).
 """
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from types import ModuleType
+from typing import Any
 from urllib.parse import urlsplit
-
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from jwtauth.dialects.dialect import Dialect
 from jwtauth.dialects.registry import DIALECTS
@@ -18,13 +16,49 @@ from jwtauth.dialects.spoken import Spoken
 from jwtauth.errors import ConfigurationError, OAuthError
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe import arrival
-from jwtauth.observe.metrics import CONNECTIONS, CONNECTIONS_TURNED_AWAY, OTHER, UNREADABLE, Endpoint
+from jwtauth.observe.metrics import CONNECTIONS, CONNECTIONS_TURNED_AWAY, OTHER, UNREADABLE
 from jwtauth.observe.worker_files import WorkerFiles
-from jwtauth.web import api, arrivals, asgi, hosts, metrics, people, publications, status
+from jwtauth.web import api, arrivals, asgi, metrics, publications, status
 from jwtauth.web.arrivals import Arrivals
-from jwtauth.web.asgi import Handler
+from jwtauth.web.asgi import Handler, Replier, Source
 from jwtauth.web.connections import Connections
+from jwtauth.web.hosts import Names
 from jwtauth.web.metrics import Measured
+from jwtauth.web.people import People
+from jwtauth.web.reply import Reply
+from jwtauth.web.turn import Turn
+from jwtauth.web.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+
+class Application:
+    """The ASGI callable. Where machines ask, the server may also ask for the bare reply (docs/decisions/0018)."""
+
+    def __init__(self, repliers: Mapping[str, Replier], others: ASGIApp, names: Names, turn: Turn) -> None:
+        """Put the application together.
+
+        Args:
+            repliers: what replies, by exact path.
+            others: answers everything else.
+            names: under which the service answers.
+            turn: when the server asks for bare replies.
+        """
+        self.repliers = repliers
+        self.turn = turn
+        self._others = others
+        self._names = names
+
+    def reply(self, scope: HTTPScope, source: Source) -> Coroutine[Any, Any, Reply]:
+        """The reply to a request for one of the paths of `repliers`."""
+        arrival.begin(None)  # a request that came right behind another has inherited that one's
+        return (self.repliers[scope["path"]] if self._names.are_for(scope) else self._names.refuse)(scope, source)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http" and scope["path"] in self.repliers:
+            answer = await self.reply(scope, receive)
+            await answer.send(send)
+        else:
+            await self._others(scope, receive, send)
 
 
 def create(issuer: Issuer, dialects: Mapping[str, Dialect] = DIALECTS, *, files: WorkerFiles | None = None) -> ASGIApp:
@@ -38,37 +72,41 @@ def create(issuer: Issuer, dialects: Mapping[str, Dialect] = DIALECTS, *, files:
     spoken = Spoken(issuer, dialects)
     noting = Arrivals(issuer)
     numbers = metrics.Page(issuer, files)
-    litestar = people.create(issuer, spoken, dialects, more=[numbers.run])
+    website = People(issuer, spoken, dialects, more=[numbers.run])
     base = urlsplit(issuer.settings.issuer).path
     aliases = _aliases(issuer, dialects)
-    counted = {route.path: issuer.metrics.endpoint(_name(route.path, base)) for route in litestar.routes}
+    counted = {path: issuer.metrics.endpoint(_name(path, base)) for path in website.paths}
     unknown = issuer.metrics.endpoint(OTHER)
 
     async def pages(scope: HTTPScope, receive: Receive, send: Send) -> None:
         if scope["path"] in aliases:
             scope = {**scope, "path": aliases[scope["path"]]}
         send = arrivals.named(send, noting.note(scope))
-        await litestar(scope, receive, Measured(send, counted.get(scope["path"], unknown)))
+        await website(scope, receive, Measured(send, counted.get(scope["path"], unknown)))
 
-    machines = _machines(issuer, spoken, dialects, noting, elsewhere=pages)
-    machines[metrics.PATH] = numbers.handler(elsewhere=pages)
+    machines = _machines(issuer, spoken, dialects, noting)
+    repliers = _by_path(base, machines) | _publications(issuer, base)
+    sometimes = {base + path.path: _where_spoken(path, elsewhere=pages) for path in machines if not path.is_standard}
+    handlers = {**sometimes, metrics.PATH: numbers.handler(elsewhere=pages)}
     lists = base + status.PATH
     status_lists = status.handler(issuer, lists)
-    known_hosts = hosts.known(issuer.settings)
+    names = Names(issuer.settings, counted=unknown)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        arrival.begin(None)  # a request that came right behind another has inherited that one's
-        if scope["type"] != ScopeType.HTTP:
+    async def others(scope: Scope, receive: Receive, send: Send) -> None:
+        arrival.begin(None)
+        if scope["type"] != "http":
             _watch_connections(issuer, scope)
-            await litestar(scope, receive, send)
-        elif not hosts.is_known(scope, known_hosts):
-            await hosts.refuse(Measured(send, unknown))
+            await website(scope, receive, send)
+        elif not names.are_for(scope):
+            refused = await names.refuse(scope, receive)
+            await refused.send(send)
         else:
             path = scope["path"]
-            handler = machines.get(path) or (status_lists if status.is_below(path, lists) else pages)
+            handler = handlers.get(path) or (status_lists if status.is_below(path, lists) else pages)
             await handler(scope, receive, send)
 
-    return _traced(app, issuer, base, (*machines, *counted)) if issuer.settings.tracing else app
+    app = Application(repliers, others, names, Turn(issuer.together))
+    return _traced(app, issuer, base, (*repliers, *handlers, *counted)) if issuer.settings.tracing else app
 
 
 def _traced(app: ASGIApp, issuer: Issuer, base: str, paths: Iterable[str]) -> ASGIApp:
@@ -114,39 +152,39 @@ def _watch_connections(issuer: Issuer, scope: Scope) -> None:
     issuer.metrics.watch_apart(UNREADABLE, lambda: held().unreadable)
 
 
-def _machines(
-    issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect], noting: Arrivals, *, elsewhere: Handler
-) -> dict[str, Handler]:
-    """Handlers by exact path. An issuer with a path has its endpoints below it (RFC 8414 section 3.1)."""
-    base = urlsplit(issuer.settings.issuer).path
+def _machines(issuer: Issuer, spoken: Spoken, dialects: Mapping[str, Dialect], noting: Arrivals) -> Sequence[api.Path]:
+    """Every path that machines call in some dialect."""
     paths = {endpoint.path for dialect in dialects.values() for endpoint in dialect.endpoints}
-    handlers = {base + path: _handler(api.Path(issuer, spoken, noting, path, dialects), elsewhere) for path in paths}
+    return [api.Path(issuer, spoken, noting, path, dialects) for path in paths]
+
+
+def _by_path(base: str, machines: Sequence[api.Path]) -> dict[str, Replier]:
+    """What replies at paths that are always there. An issuer with a path has them below it (RFC 8414 section 3.1)."""
+    return {base + path.path: path.reply for path in machines if path.is_standard}
+
+
+def _publications(issuer: Issuer, base: str) -> dict[str, Replier]:
+    """What replies for documents, which stand below an issuer's path and also before it."""
+    found: dict[str, Replier] = {}
     for publication in publications.PUBLICATIONS:
-        counted = issuer.metrics.endpoint(publication.path)
-        handler = _measured(publications.handler(issuer, publication), counted)
-        handlers[base + publication.path] = handler
-        handlers[publication.path + base] = handler
-    return handlers
+        replier = publications.replier(issuer, publication)
+        found |= {base + publication.path: replier, publication.path + base: replier}
+    return found
 
 
-def _measured(handler: Handler, counted: Endpoint) -> Handler:
-    async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
-        await handler(scope, receive, Measured(send, counted))
-
-    return handle
-
-
-def _handler(path: api.Path, elsewhere: Handler) -> Handler:
-    """A path that is always there, or one that is there while some realm speaks a dialect that has it."""
-    if path.is_standard:
-        return path.handle
+def _where_spoken(path: api.Path, elsewhere: Handler) -> Handler:
+    """A path that is there while some realm speaks a dialect that has it."""
 
     async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:
             is_there = path.is_there()
         except OAuthError:
             is_there = True  # which the path itself says in its own words
-        await (path.handle if is_there else elsewhere)(scope, receive, send)
+        if is_there:
+            answer = await path.reply(scope, receive)
+            await answer.send(send)
+        else:
+            await elsewhere(scope, receive, send)
 
     return handle
 

@@ -3,13 +3,12 @@
 import re
 from typing import Final
 
-from litestar.types import HTTPScope, Message, Send
-
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe import arrival
 from jwtauth.observe.arrival import Arrival
 from jwtauth.web import asgi
 from jwtauth.web.addresses import Addresses
+from jwtauth.web.types import HTTPScope, Message, Send
 
 HEADER: Final = b"x-request-id"
 

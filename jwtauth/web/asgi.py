@@ -1,27 +1,23 @@
-"""Reading a machine's request and writing its answer, as thinly as ASGI allows."""
+"""Reading a request: its form, its query and the header fields that matter to machines' endpoints."""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
-
-import msgspec
-from litestar.types import HTTPScope, Receive, Send
 
 from jwtauth.endpoints.request import Request
 from jwtauth.errors import InvalidRequest
 from jwtauth.protocol import parameters
 from jwtauth.protocol.parameters import Pairs, Parameters
+from jwtauth.web.reply import Reply
+from jwtauth.web.types import HTTPScope, Receive, Send
 
 MAX_PARAMETERS: Final = 64
 """Most parameters in one query or form; OAuth needs a dozen."""
 
 FORM: Final = b"application/x-www-form-urlencoded"
-
-WHOLE: Final = "jwtauth.whole"
-"""The ASGI extension by which the server says that a request arrived as a whole: nothing has to be waited for."""
 
 ENDLESS: Final = "jwtauth.endless"
 """The extension by which an answer says that it goes on until its reader leaves, and so must not hold up a stop."""
@@ -29,33 +25,28 @@ ENDLESS: Final = "jwtauth.endless"
 CONNECTIONS: Final = "jwtauth.connections"
 """The member of the server's state (ASGI's `state`) that says how many connections are open: it has a length."""
 
-Headers = list[tuple[bytes, bytes]]
 Handler = Callable[[HTTPScope, Receive, Send], Awaitable[None]]
 
-NO_STORE: Final[Headers] = [
-    (b"cache-control", b"no-store"),
-    (b"pragma", b"no-cache"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
-"""What every answer to a machine carries that must not be kept (RFC 6749 section 5.1, SECURITY H-03)."""
+Source = Receive | bytes
+"""Where a request's body comes from: the body itself, where it had arrived when the request was looked at."""
 
-JSON: Final = (b"content-type", b"application/json")
-PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
+Replier = Callable[[HTTPScope, Source], Coroutine[Any, Any, Reply]]
+"""What answers a machine's request, whichever way the answer leaves."""
 
 
 class BadHttp(Exception):
     """The request cannot be read as HTTP means it; no OAuth error fits."""
 
-    def __init__(self, status: Literal[400, 408, 413, 415], description: str, headers: Headers | None = None) -> None:
+    def __init__(self, status: Literal[400, 408, 413, 415], description: str, *, closes: bool = False) -> None:
+        """Say what is wrong; `closes` where the connection cannot be used any more, as a body stays unread."""
         super().__init__(description)
         self.status = status
-        self.headers = headers or []
+        self.closes = closes
 
 
 async def read(
     scope: HTTPScope,
-    receive: Receive,
+    source: Source,
     *,
     max_body: int,
     body_timeout: int,
@@ -80,9 +71,11 @@ async def read(
         elif name == b"transfer-encoding":
             length = b"-1"
     body = b""
-    if length != b"0":
-        is_whole = WHOLE in (scope.get("extensions") or ())
-        body = await _read_body(receive, length, is_whole=is_whole, max_body=max_body, body_timeout=body_timeout)
+    if isinstance(source, bytes):
+        body = source
+        _require_short(len(body), max_body)
+    elif length != b"0":
+        body = await _read_body(source, length, max_body=max_body, body_timeout=body_timeout)
     if body and not is_raw and content_type.partition(b";")[0].strip().lower() != FORM:
         raise BadHttp(415, "Content-Type: expected application/x-www-form-urlencoded")
     return Request(
@@ -103,7 +96,7 @@ async def read_pairs(scope: HTTPScope, receive: Receive, *, max_body: int, body_
     body = b""
     if scope["method"] == "POST":
         length = header(scope, b"content-length") or (b"-1" if header(scope, b"transfer-encoding") else b"0")
-        body = await _read_body(receive, length, is_whole=False, max_body=max_body, body_timeout=body_timeout)
+        body = await _read_body(receive, length, max_body=max_body, body_timeout=body_timeout)
         content_type = header(scope, b"content-type") or b""
         if body and content_type.partition(b";")[0].strip().lower() != FORM:
             raise BadHttp(415, "Content-Type: expected application/x-www-form-urlencoded")
@@ -118,28 +111,14 @@ def header(scope: HTTPScope, wanted: bytes) -> bytes | None:
     return None
 
 
-async def write(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-    """Send a whole answer."""
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def write_json(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], answer: object) -> None:
-    """Send an answer as JSON."""
-    await write(send, status, [JSON, *headers], _ENCODER.encode(answer))
-
-
-async def _read_body(receive: Receive, length: bytes, *, is_whole: bool, max_body: int, body_timeout: int) -> bytes:
-    if len(length) > _LENGTH_DIGITS or not length.removeprefix(b"-").isdigit() or int(length) > max_body:
-        raise BadHttp(413, f"body: at most {max_body} bytes are read", _CLOSE)
-    if is_whole:
-        return await _collect(receive, max_body=max_body)
+async def _read_body(receive: Receive, length: bytes, *, max_body: int, body_timeout: int) -> bytes:
+    is_number = len(length) <= _LENGTH_DIGITS and length.removeprefix(b"-").isdigit()
+    _require_short(int(length) if is_number else max_body + 1, max_body)
     try:
         async with asyncio.timeout(body_timeout):
             return await _collect(receive, max_body=max_body)
     except TimeoutError:
-        raise BadHttp(408, f"body: did not arrive within {body_timeout} seconds", _CLOSE) from None
+        raise BadHttp(408, f"body: did not arrive within {body_timeout} seconds", closes=True) from None
 
 
 async def _collect(receive: Receive, *, max_body: int) -> bytes:
@@ -150,12 +129,17 @@ async def _collect(receive: Receive, *, max_body: int) -> bytes:
             raise BadHttp(400, "the client went away")
         assert message["type"] == "http.request"
         if not chunks and not message.get("more_body") and len(message["body"]) <= max_body:
-            return message["body"]
+            body: bytes = message["body"]
+            return body
         chunks += message["body"]
-        if len(chunks) > max_body:
-            raise BadHttp(413, f"body: at most {max_body} bytes are read", _CLOSE)
+        _require_short(len(chunks), max_body)
         if not message.get("more_body"):
             return bytes(chunks)
+
+
+def _require_short(length: int, max_body: int) -> None:
+    if length > max_body:
+        raise BadHttp(413, f"body: at most {max_body} bytes are read", closes=True)
 
 
 def http_date(at: int) -> bytes:
@@ -199,5 +183,3 @@ def pairs_of(text: str) -> list[tuple[str, str]]:
 
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _LENGTH_DIGITS: Final = 18
-_CLOSE: Final[Headers] = [(b"connection", b"close")]
-_ENCODER: Final = msgspec.json.Encoder()

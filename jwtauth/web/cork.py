@@ -37,6 +37,14 @@ class Cork(asyncio.Transport):
             self._loop.call_soon(self.flush)
         self._waiting.append(bytes(data))
 
+    def write_now(self, data: bytes) -> None:
+        """Hand on a whole answer, behind what waits."""
+        if self._waiting:
+            self.write(data)
+            self.flush()
+        elif not self._is_leaving:
+            self._transport.write(data)
+
     def flush(self) -> None:
         """Hand on what waits."""
         data = b"".join(self._waiting)

@@ -5,11 +5,10 @@ Fetch standard section 3.2, SECURITY H-02. Documents are for everybody, pages fo
 
 from typing import Final
 
-from litestar.types import HTTPScope
-
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.web import asgi
-from jwtauth.web.asgi import Headers
+from jwtauth.web.reply import Headers
+from jwtauth.web.types import HTTPScope
 
 MAX_AGE_IN: Final = 600
 """For how long a browser may remember the answer to a preflight, in seconds."""

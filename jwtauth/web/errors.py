@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,7 +19,7 @@ from jwtauth.errors import (
     WrongMethod,
 )
 from jwtauth.web import asgi
-from jwtauth.web.asgi import Headers
+from jwtauth.web.reply import Headers
 
 STATUSES: Mapping[type[OAuthError], int] = MappingProxyType(
     {
@@ -39,6 +40,10 @@ class ErrorAnswer(Struct, frozen=True):
 
     error: str
     error_description: str
+
+
+FAILED: Final = ErrorAnswer("server_error", "the server failed; nothing more is known to you, its log says more")
+"""What is said of what ought not to happen."""
 
 
 def status_of(error: OAuthError) -> int:

@@ -6,12 +6,14 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
-from litestar import MediaType, Response, get
-from litestar.handlers import HTTPRouteHandler
-
 from jwtauth.errors import ConfigurationError, OAuthError, Overloaded
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.log import LOGGER
+from jwtauth.web import reply
+from jwtauth.web.asgi import Replier, Source
+from jwtauth.web.errors import ErrorAnswer
+from jwtauth.web.reply import Fields, Reply
+from jwtauth.web.types import HTTPScope
 
 PROBE_IN: Final = 1.0
 """The database is written to at most once in so many seconds, however often anybody asks; in between the last verdict
@@ -21,8 +23,11 @@ PROBE_WITHIN: Final = 3.0
 """A write that takes longer, in seconds, is one that nobody would wait for. A lock held by another process is waited
 for less long (`jwtauth.store.sqlite.writer.BUSY_FOR`)."""
 
-_HEADERS: Final = {"Cache-Control": "no-store"}
-_RETRY: Final = {**_HEADERS, "Retry-After": "1"}
+NOTHING_ALLOWED: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+"""The Content-Security-Policy of what is no page and a browser may show all the same (SECURITY B-06)."""
+
+PROBES: Final = {"/healthz": "Whether the process answers", "/readyz": "Whether tokens can be issued now"}
+"""What they are, by path."""
 
 
 class Readiness:
@@ -75,21 +80,40 @@ class Readiness:
         return None
 
 
-def handlers(readiness: Readiness) -> list[HTTPRouteHandler]:
-    """The two endpoints; both answer under every name (`jwtauth.web.hosts`)."""
+def repliers(readiness: Readiness) -> dict[str, Replier]:
+    """What replies to probes, by path; under every name (`jwtauth.web.hosts`)."""
 
-    @get("/healthz", media_type=MediaType.TEXT, summary="Whether the process answers")
-    async def healthz() -> str:
-        return "ok"
+    async def healthz(scope: HTTPScope, _: Source) -> Reply:
+        return _refusal(scope) or Reply(200, _AS_TEXT, b"ok")
 
-    @get("/readyz", media_type=MediaType.TEXT, summary="Whether tokens can be issued now")
-    async def readyz() -> Response[str]:
+    async def readyz(scope: HTTPScope, _: Source) -> Reply:
+        refusal = _refusal(scope)
+        if refusal is not None:
+            return refusal
         problems = await readiness.problems()
         if problems:
-            return Response(f"not ready: {'; '.join(problems)}", status_code=503, headers=_RETRY)
-        return Response("ready", headers=_HEADERS)
+            text = f"not ready: {'; '.join(problems)}"
+            return Reply(503, _AS_TEXT, text.encode(), [(b"retry-after", b"1")])
+        return Reply(200, _AS_TEXT, b"ready")
 
-    return [healthz, readyz]
+    return dict(zip(PROBES, (healthz, readyz), strict=True))
+
+
+def _refusal(scope: HTTPScope) -> Reply | None:
+    """405 to whoever does not just ask."""
+    if scope["method"] in ("GET", "HEAD"):
+        return None
+    return reply.of_json(405, _WRONG_METHOD, [(b"allow", b"GET, HEAD")])
+
+
+_AS_TEXT: Final = Fields(
+    [
+        *reply.AS_TEXT.pairs,
+        (b"x-frame-options", b"DENY"),
+        (b"content-security-policy", NOTHING_ALLOWED.encode()),
+    ]
+)
+_WRONG_METHOD: Final = ErrorAnswer("invalid_request", "method: expected GET")
 
 
 class Draining:

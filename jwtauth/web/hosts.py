@@ -7,15 +7,44 @@ name's pages (DNS rebinding), so a request for a foreign one is refused.
 from typing import Final
 from urllib.parse import urlsplit
 
-from litestar.types import HTTPScope, Send
-
+from jwtauth.observe.metrics import Endpoint
 from jwtauth.settings import Settings
-from jwtauth.web import asgi
-from jwtauth.web.asgi import NO_STORE
+from jwtauth.web import reply
+from jwtauth.web.asgi import Source
 from jwtauth.web.errors import ErrorAnswer
+from jwtauth.web.reply import Reply
+from jwtauth.web.types import HTTPScope
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 """What load balancers ask for under whatever name."""
+
+_REFUSED: Final = reply.of_json(
+    421,
+    ErrorAnswer("invalid_request", "Host: this service has another name; see the setting allowed_hosts"),
+    [],
+)
+"""421 Misdirected Request."""
+
+
+class Names:
+    """The names of one service."""
+
+    def __init__(self, settings: Settings, *, counted: Endpoint) -> None:
+        """Read the settings; requests for other names are counted where `counted` says."""
+        self._names = known(settings)
+        self._counted = counted
+
+    def are_for(self, scope: HTTPScope) -> bool:
+        """Whether a request is for one of them; HTTP/1.0 names none."""
+        for name, value in scope["headers"]:
+            if name == b"host" and value not in self._names and value.lower() not in self._names:
+                return scope["path"] in _PROBES
+        return True
+
+    async def refuse(self, _: HTTPScope, __: Source) -> Reply:
+        """The reply to a request for another."""
+        self._counted.note(_REFUSED.status, 0.0)
+        return _REFUSED
 
 
 def known(settings: Settings) -> frozenset[bytes]:
@@ -26,17 +55,3 @@ def known(settings: Settings) -> frozenset[bytes]:
     default_port = {"https": 443, "http": 80}[parts.scheme]
     own = [parts.netloc, parts.netloc if parts.port else f"{parts.netloc}:{default_port}"]
     return frozenset(name.lower().encode() for name in (*own, *listening, *settings.allowed_hosts))
-
-
-def is_known(scope: HTTPScope, names: frozenset[bytes]) -> bool:
-    """Whether a request is for one of these names; HTTP/1.0 names none."""
-    for name, value in scope["headers"]:
-        if name == b"host" and value not in names and value.lower() not in names:
-            return scope["path"] in _PROBES
-    return True
-
-
-async def refuse(send: Send) -> None:
-    """421 Misdirected Request."""
-    answer = ErrorAnswer("invalid_request", "Host: this service has another name; see the setting allowed_hosts")
-    await asgi.write_json(send, 421, NO_STORE, answer)

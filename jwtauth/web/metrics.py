@@ -16,8 +16,6 @@ from time import monotonic, perf_counter
 from typing import Final
 from urllib.parse import urlsplit
 
-from litestar.types import HTTPScope, Message, Receive, Send
-
 from jwtauth.errors import OAuthError, Overloaded
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.keyring.schedule import KeyState, PlannedKey
@@ -27,9 +25,11 @@ from jwtauth.observe.metrics import Endpoint, Labels, Snapshot
 from jwtauth.observe.worker_files import WorkerFiles
 from jwtauth.settings import Settings
 from jwtauth.store.ports import Figures
-from jwtauth.web import addresses, asgi, errors
+from jwtauth.web import addresses, asgi, errors, reply
 from jwtauth.web.addresses import Addresses
-from jwtauth.web.asgi import NO_STORE, Handler
+from jwtauth.web.asgi import Handler
+from jwtauth.web.reply import NO_STORE, Fields, Reply
+from jwtauth.web.types import HTTPScope, Message, Receive, Send
 
 PATH: Final = "/metrics"
 
@@ -111,9 +111,9 @@ class Page:
             try:
                 content_type, body = await self._text()
             except Overloaded as problem:
-                await asgi.write_json(send, 503, NO_STORE + errors.headers_of(problem), errors.answer(problem))
+                await reply.of_json(503, errors.answer(problem), errors.headers_of(problem)).send(send)
                 return
-            await asgi.write(send, 200, [(b"content-type", content_type.encode()), *NO_STORE], body)
+            await Reply(200, Fields([(b"content-type", content_type.encode()), *NO_STORE]), body).send(send)
 
         return handle
 

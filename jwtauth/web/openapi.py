@@ -1,4 +1,4 @@
-"""The OpenAPI document: what Litestar knows of the pages, and the machines' endpoints as the dialects declare them."""
+"""The OpenAPI document: the machines' endpoints as the dialects declare them, the documents and the probes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import msgspec
 from litestar import Litestar
 
 from jwtauth.dialects.dialect import STANDARD_NAME, Caller, Dialect, Endpoint, Where
+from jwtauth.web import health
 from jwtauth.web.errors import ErrorAnswer
 from jwtauth.web.publications import PUBLICATIONS, Publication
 
@@ -59,6 +60,7 @@ class Documents:
 def _document(app: Litestar, dialects: Mapping[str, Dialect]) -> bytes:
     paths = _by_path(dialects)
     described: dict[str, Any] = app.openapi_schema.to_schema()
+    described.setdefault("paths", {})
     types = list(dict.fromkeys(given for spoken in paths.values() for endpoint in spoken for given in endpoint.gives))
     schemas, components = msgspec.json.schema_components([*types, ErrorAnswer], ref_template=_REFERENCE)
     by_type = dict(zip(types, schemas, strict=False))
@@ -75,6 +77,8 @@ def _document(app: Litestar, dialects: Mapping[str, Dialect]) -> bytes:
             described["paths"].setdefault(path, {})[method.lower()] = operation
     for publication in PUBLICATIONS:
         described["paths"][publication.path] = {"get": _publication(publication)}
+    for path, summary in health.PROBES.items():
+        described["paths"][path] = {"get": _probe(path, summary)}
     return msgspec.json.encode(described)
 
 
@@ -154,6 +158,20 @@ def _publication(publication: Publication) -> dict[str, Any]:
         "responses": {
             "200": {"description": "the document", "content": content},
             **{status: _response(_REFUSALS[status], _ERROR) for status in _REFUSALS_OF_DOCUMENTS},
+        },
+    }
+
+
+def _probe(path: str, summary: str) -> dict[str, Any]:
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "summary": summary,
+        "operationId": path.removeprefix("/"),
+        "tags": ["operation"],
+        "responses": {
+            "200": {"description": "yes", "content": content},
+            "405": _response(_REFUSALS["405"], _ERROR),
+            "503": {"description": "no, and why", "content": content},
         },
     }
 

@@ -23,8 +23,9 @@ from jwtauth.protocol import legacy, redirect_uris
 from jwtauth.protocol.authorization import ResponseMode
 from jwtauth.protocol.records import Client
 from jwtauth.web import api
-from jwtauth.web.asgi import BadHttp, Headers
+from jwtauth.web.asgi import BadHttp
 from jwtauth.web.render import FrontPage, Renderer
+from jwtauth.web.reply import Headers
 from jwtauth.web.visits import Visits
 
 HEADERS: Final = {

@@ -1,17 +1,19 @@
 """Documents that anybody may read and keep for a while: the public keys and the discovery documents."""
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Final
 
-from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
 
 from jwtauth.endpoints import metadata
 from jwtauth.errors import OAuthError
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.web import asgi, errors
-from jwtauth.web.asgi import NO_STORE, Handler, Headers
+from jwtauth.web import errors, reply
+from jwtauth.web.asgi import Replier, Source
 from jwtauth.web.errors import ErrorAnswer
+from jwtauth.web.reply import Fields, Reply
+from jwtauth.web.types import HTTPScope
 
 Document = Callable[[Issuer], bytes]
 
@@ -49,27 +51,34 @@ PUBLICATIONS: Final = (
 )
 
 
-def handler(issuer: Issuer, publication: Publication) -> Handler:
-    """The ASGI callable of a document: bytes that were made before the request came."""
+def replier(issuer: Issuer, publication: Publication) -> Replier:
+    """What replies for a document: with bytes that were made before the request came."""
+    counted = issuer.metrics.endpoint(publication.path)
     constant = publication.document(issuer) if publication.is_constant else None
-    headers: Headers = [
-        (b"content-type", publication.content_type),
-        (b"cache-control", b"public, max-age=%d" % issuer.settings.jwks_max_age),
-        (b"access-control-allow-origin", b"*"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
+    fields = Fields(
+        [
+            (b"content-type", publication.content_type),
+            (b"cache-control", b"public, max-age=%d" % issuer.settings.jwks_max_age),
+            (b"access-control-allow-origin", b"*"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+    )
 
-    async def handle(scope: HTTPScope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            answer = ErrorAnswer("invalid_request", "method: expected GET")
-            await asgi.write_json(send, 405, [*NO_STORE, (b"allow", b"GET, HEAD")], answer)
-            return
+    def answer(method: str) -> Reply:
+        if method not in ("GET", "HEAD"):
+            return reply.of_json(405, _WRONG_METHOD, [(b"allow", b"GET, HEAD")])
         try:
-            document = publication.document(issuer) if constant is None else constant
+            return Reply(200, fields, publication.document(issuer) if constant is None else constant)
         except OAuthError as error:
-            status = errors.status_of(error)
-            await asgi.write_json(send, status, NO_STORE + errors.headers_of(error), errors.answer(error))
-            return
-        await asgi.write(send, 200, headers, document)
+            return reply.of_json(errors.status_of(error), errors.answer(error), errors.headers_of(error))
 
-    return handle
+    async def counted_answer(scope: HTTPScope, source: Source) -> Reply:
+        began = perf_counter()
+        answered = answer(scope["method"])
+        counted.note(answered.status, perf_counter() - began)
+        return answered
+
+    return counted_answer
+
+
+_WRONG_METHOD: Final = ErrorAnswer("invalid_request", "method: expected GET")

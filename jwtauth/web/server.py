@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any, Final
 
 import uvicorn
-from litestar.types import ASGIApp
+from msgspec.structs import replace
 from uvicorn.supervisors import Multiprocess
 
 from jwtauth import settings
@@ -24,11 +24,12 @@ from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe import log, worker_files
 from jwtauth.observe.metrics import CONNECTIONS_LIMIT
 from jwtauth.observe.worker_files import WorkerFiles
-from jwtauth.settings import FOLDER_VARIABLE, METRICS_VARIABLE, Source
+from jwtauth.settings import FOLDER_VARIABLE, METRICS_VARIABLE, Settings, Source
 from jwtauth.web import app, connections
 from jwtauth.web.addresses import Addresses
 from jwtauth.web.connections import Connections
 from jwtauth.web.http import Http
+from jwtauth.web.types import ASGIApp
 
 GRACE_IN: Final = 30
 """For so many seconds a stopping worker finishes the requests that it has begun."""
@@ -46,48 +47,76 @@ for each. Turns become long under load, and newcomers would wait behind everybod
 GC_THRESHOLD: Final = 20_000
 """New objects between two looks for garbage cycles; requests make hardly any, reference counts free the rest."""
 
+LEAVE_IN: Final = 1.0
+"""A worker that stops while others go on still takes a request on a connection that was idle, for so many seconds: one
+may be on its way, and few clients send a POST again."""
+
+READY_IN: Final = 30
+"""A worker that does not begin within so many seconds, or does not answer its supervisor, has failed."""
+
 Announce = Callable[[Issuer], Awaitable[None]]
 
+Read = Callable[[], tuple[Source, Sequence[str]]]
+"""Reads the settings, and what there is to warn of; raises ConfigurationError where nobody could serve with them."""
 
-def run(source: Source, *, warnings: Sequence[str] = ()) -> None:
+
+def run(read: Read) -> None:
     """Serve until SIGTERM or SIGINT; requests that had begun are finished. Warnings are logged once all is well else.
+
+    With several workers SIGHUP calls `read` again and replaces them, one after another; with one it is a SIGTERM.
 
     Raises:
         ConfigurationError: keys or database are missing or unsafe; raised before anything listens.
     """
+    source, warnings = read()
     if source.settings.workers == 1:
 
         async def announce(_: Issuer) -> None:
             _greet(source, warnings)
 
+        signal.signal(signal.SIGHUP, lambda _, __: signal.raise_signal(signal.SIGTERM))
         run_here(source, announce)
         return
     log.configure(source.settings.log_format)
+    _prove(source)
+    with worker_files.folder() as shared:
+        os.environ[METRICS_VARIABLE] = str(shared)
+        _supervise(source, warnings, read, shared)
+
+
+def _prove(source: Source) -> None:
+    """Let a worker begin, as far as that can be tried without listening, and tell the next ones of their settings.
+
+    Raises:
+        ConfigurationError: it could not.
+    """
     assembly.open_issuer(source).close()
     if source.settings.tracing:
         app.tracing()
     os.environ[FOLDER_VARIABLE] = str(source.folder)
     os.environ.update(settings.to_environment(source.settings))
-    with worker_files.folder() as shared:
-        os.environ[METRICS_VARIABLE] = str(shared)
-        _supervise(source, warnings, shared)
 
 
-def _supervise(source: Source, warnings: Sequence[str], shared: Path) -> None:
+def _supervise(source: Source, warnings: Sequence[str], read: Read, shared: Path) -> None:
     """Run the workers until told to stop, all of them listening on the same sockets.
 
     Raises:
         ConfigurationError: somebody else listens there.
     """
-    config = uvicorn.Config(
-        "jwtauth.web.server:worker", factory=True, workers=source.settings.workers, **_options(source)
-    )
+    config = _config(source)
     try:
         listening = config.bind_socket()
     except SystemExit:  # uvicorn's way of saying that it could not
         raise _cannot_listen(source) from None
     _greet(source, warnings)
-    _Workers(config, [listening, *(listening.dup() for _ in range(ACCEPTED - 1))], shared).run()
+    _Workers(source, read, [listening, *(listening.dup() for _ in range(ACCEPTED - 1))], shared).run()
+
+
+def _config(source: Source) -> uvicorn.Config:
+    """Of the supervisor and its workers."""
+    return uvicorn.Config(
+        "jwtauth.web.server:worker", factory=True, workers=source.settings.workers, **_options(source)
+    )
 
 
 def run_here(source: Source, announce: Announce | None = None) -> None:
@@ -142,12 +171,35 @@ def _end_with_the_supervisor() -> None:
 
 
 class _Workers(Multiprocess):
-    """Keeps the workers alive, and counts those that died."""
+    """Keeps the workers alive, counts those that died, and replaces them all when told to."""
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket], shared: Path) -> None:
-        super().__init__(config, sockets)
+    def __init__(self, source: Source, read: Read, sockets: list[socket], shared: Path) -> None:
+        super().__init__(_config(source), sockets)
+        self._source = source
+        self._read = read
         self._shared = shared
         self._deaths = 0
+
+    def handle_hup(self) -> None:
+        """Replace each worker by one with the settings of now; each goes only when its successor answers.
+
+        Where the new settings would not do, everything stays as it is.
+        """
+        try:
+            source, warnings = self._read()
+            source = replace(source, settings=self._with_what_stays(source.settings))
+            _prove(source)
+        except ConfigurationError as problem:
+            log.LOGGER.error("not reloaded, the workers go on as they were: %s", problem)
+            return
+        self._source, self.config = source, _config(source)
+        _greet(source, warnings)
+        super().handle_hup()
+
+    def _with_what_stays(self, read: Settings) -> Settings:
+        """What listens already, and how many workers there are, stays until the next start."""
+        now = self._source.settings
+        return replace(read, host=now.host, port=now.port, workers=now.workers)
 
     def keep_subprocess_alive(self) -> None:
         """Replace whoever died or hangs."""
@@ -229,7 +281,9 @@ def _options(source: Source) -> dict[str, Any]:
         "host": source.settings.host,
         "port": source.settings.port,
         "loop": "uvloop",
-        "http": partial(Http, connections=_connections(source)),
+        "http": partial(
+            Http, connections=_connections(source), leave_in=LEAVE_IN if source.settings.workers > 1 else 0.0
+        ),
         "ws": "none",
         "lifespan": "on",
         "backlog": BACKLOG,
@@ -239,4 +293,5 @@ def _options(source: Source) -> dict[str, Any]:
         "log_config": None,
         "timeout_keep_alive": KEEP_ALIVE_IN,
         "timeout_graceful_shutdown": GRACE_IN,
+        "timeout_worker_healthcheck": READY_IN,
     }

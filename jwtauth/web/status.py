@@ -10,17 +10,18 @@ from contextlib import suppress
 from typing import Final
 
 import msgspec
-from litestar.types import HTTPScope, Receive, Send
 
 from jwtauth.endpoints import status_lists
 from jwtauth.errors import Overloaded
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.metrics import LISTENERS
 from jwtauth.protocol import status_list
-from jwtauth.web import asgi, cors
-from jwtauth.web.asgi import NO_STORE, Handler, Headers
+from jwtauth.web import asgi, cors, reply
+from jwtauth.web.asgi import Handler
 from jwtauth.web.errors import ErrorAnswer
 from jwtauth.web.metrics import Measured
+from jwtauth.web.reply import Fields, Headers, Reply
+from jwtauth.web.types import HTTPScope, Receive, Send
 
 PATH: Final = status_list.PATH
 """The list of lists; the lists and the news stand below it."""
@@ -49,12 +50,13 @@ _PREFLIGHT: Final[Headers] = [
     (b"access-control-max-age", b"%d" % cors.MAX_AGE_IN),
 ]
 """A script may ask whether its copy is still good: browsers ask before they send that header."""
-_REFUSED: Final[Headers] = [*_ANYBODY, *NO_STORE]
 _TAKES_GZIP: Final = re.compile(rb"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 """RFC 9110 section 12.5.3; a weight of 0 means no."""
-_LIST_TYPE: Final = (b"content-type", b"application/statuslist+jwt")
 _AT_ONCE: Final = (b"cache-control", b"max-age=0")
 """A copy may be kept and must be asked about each time: the ETag makes that cheap."""
+_KEPT: Final = Fields([*_ANYBODY, _AT_ONCE])
+_LIST: Final = Fields([*_ANYBODY, _AT_ONCE, (b"content-type", b"application/statuslist+jwt")])
+_AGGREGATION: Final = Fields([*_ANYBODY, _AT_ONCE, reply.JSON])
 
 
 def is_below(path: str, home: str = PATH) -> bool:
@@ -82,23 +84,23 @@ def handler(issuer: Issuer, path: str) -> Handler:
         send = Measured(send, counted[name_of(scope["path"].removeprefix(path.removesuffix(PATH)))])
         try:
             if scope["method"] == "OPTIONS":
-                await asgi.write(send, 204, [*_REFUSED, *_PREFLIGHT], b"")
+                await Reply(204, reply.EMPTY, more=_ANYBODY + _PREFLIGHT).send(send)
                 return
             if scope["method"] not in ("GET", "HEAD"):
                 answer = ErrorAnswer("invalid_request", "method: expected GET")
-                await asgi.write_json(send, 405, [*_REFUSED, (b"allow", b"GET, HEAD, OPTIONS")], answer)
+                await _refused(405, answer, (b"allow", b"GET, HEAD, OPTIONS")).send(send)
                 return
             name = scope["path"].removeprefix(path).removeprefix("/")
             if not name:
                 document = await status_lists.aggregation(issuer)
-                await asgi.write(send, 200, [*_ANYBODY, _AT_ONCE, asgi.JSON], document)
+                await Reply(200, _AGGREGATION, document).send(send)
             elif name == "events":
                 await _tell_news(issuer, scope, receive, send, listeners)
             else:
                 await _send_list(issuer, scope, send, name)
         except Overloaded as problem:
             answer = ErrorAnswer(problem.code, str(problem))
-            await asgi.write_json(send, 503, [*_REFUSED, (b"retry-after", b"%d" % problem.retry_after_in)], answer)
+            await _refused(503, answer, (b"retry-after", b"%d" % problem.retry_after_in)).send(send)
 
     return handle
 
@@ -107,26 +109,30 @@ async def _send_list(issuer: Issuer, scope: HTTPScope, send: Send, name: str) ->
     found = await status_lists.document(issuer, name)
     if found is None:
         answer = ErrorAnswer("invalid_request", "there is no such list, or none that a live token names")
-        await asgi.write_json(send, 404, _REFUSED, answer)
+        await _refused(404, answer).send(send)
         return
-    headers: Headers = [*_ANYBODY, _AT_ONCE, (b"etag", found.etag.encode("ascii"))]
+    etag = (b"etag", found.etag.encode("ascii"))
     if found.etag.removeprefix("W/").encode("ascii") in (asgi.header(scope, b"if-none-match") or b""):
-        await asgi.write(send, 304, headers, b"")
+        await Reply(304, _KEPT, more=[etag]).send(send)
     elif _TAKES_GZIP.search(asgi.header(scope, b"accept-encoding") or b""):
-        await asgi.write(send, 200, [*headers, _LIST_TYPE, (b"content-encoding", b"gzip")], found.zipped)
+        await Reply(200, _LIST, found.zipped, [etag, (b"content-encoding", b"gzip")]).send(send)
     else:
-        await asgi.write(send, 200, [*headers, _LIST_TYPE], found.body)
+        await Reply(200, _LIST, found.body, [etag]).send(send)
+
+
+def _refused(status: int, answer: ErrorAnswer, *more: tuple[bytes, bytes]) -> Reply:
+    return reply.of_json(status, answer, [*_ANYBODY, *more])
 
 
 async def _tell_news(issuer: Issuer, scope: HTTPScope, receive: Receive, send: Send, listeners: set[object]) -> None:
     """Server-sent events (HTML standard section 9.2): `changed` with a list's URI, until the listener goes away."""
     if len(listeners) >= MAX_LISTENERS:
         answer = ErrorAnswer("temporarily_unavailable", "too many verifiers listen here already; poll instead")
-        await asgi.write_json(send, 503, [*_REFUSED, (b"retry-after", b"60")], answer)
+        await _refused(503, answer, (b"retry-after", b"60")).send(send)
         return
     headers: Headers = [*_ANYBODY, (b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
     if scope["method"] == "HEAD":
-        await asgi.write(send, 200, headers, b"")
+        await Reply(200, Fields(headers)).send(send)
         return
     scope["extensions"] = {**(scope.get("extensions") or {}), asgi.ENDLESS: {}}
     mark = object()

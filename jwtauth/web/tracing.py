@@ -12,8 +12,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Final
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -26,6 +24,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.events import REFUSED, Event
 from jwtauth.web import arrivals, asgi
+from jwtauth.web.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _OTHER_METHOD: Final = "_OTHER"
@@ -49,7 +48,7 @@ def traced(app: ASGIApp, issuer: Issuer, route_of: Callable[[str], str | None]) 
     _mark_log_lines()
 
     async def traced_app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != "http":
             await app(scope, receive, _flushing(send, provider))
             return
         route = route_of(scope["path"])

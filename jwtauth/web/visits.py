@@ -1,7 +1,7 @@
 """A browser's request and its answer, between HTTP and the stories: cookies, and where a form is from."""
 
 import secrets
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from litestar import Request
@@ -11,6 +11,7 @@ from jwtauth.endpoints.visit import Visit
 from jwtauth.settings import Settings
 from jwtauth.web import asgi
 from jwtauth.web.addresses import Addresses
+from jwtauth.web.types import HTTPScope, Receive
 
 BROWSER_BYTES: Final = 16
 DEVICE_IN: Final = 31_536_000
@@ -41,10 +42,8 @@ class Visits:
         Raises:
             BadHttp, InvalidRequest: it cannot be read.
         """
-        scope = request.scope
-        query, form = await asgi.read_pairs(
-            scope, request.receive, max_body=self._max_body, body_timeout=self._body_timeout
-        )
+        scope, receive = cast(HTTPScope, request.scope), cast(Receive, request.receive)
+        query, form = await asgi.read_pairs(scope, receive, max_body=self._max_body, body_timeout=self._body_timeout)
         known = _cookie(request, self._browser)
         browser = known or secrets.token_urlsafe(BROWSER_BYTES)
         visit = Visit(
@@ -56,7 +55,7 @@ class Visits:
             device=_cookie(request, self._device),
             address=self._addresses.of(scope),
             user_agent=request.headers.get("user-agent", ""),
-            is_from_here=self._is_from_here(request),
+            is_from_here=self._is_from_here(scope),
         )
         is_new = known is None and scope["method"] != "POST"  # by POST from elsewhere a browser sends no cookies
         return visit, [self._made(self._browser, browser)] if is_new else []
@@ -81,14 +80,14 @@ class Visits:
             max_age=max_age_in if value else 0,
         )
 
-    def _is_from_here(self, request: Request[Any, Any, Any]) -> bool:
+    def _is_from_here(self, scope: HTTPScope) -> bool:
         """Whether nothing says that another site sent this (SECURITY B-05).
 
         With the referrer policy of our pages browsers call their origin `null`; newer ones say more in Sec-Fetch-Site.
         """
-        if asgi.header(request.scope, b"sec-fetch-site") in _FOREIGN_SITES:
+        if asgi.header(scope, b"sec-fetch-site") in _FOREIGN_SITES:
             return False
-        origin = asgi.header(request.scope, b"origin")
+        origin = asgi.header(scope, b"origin")
         return origin in (None, b"null") or origin.lower() == self._origin
 
 

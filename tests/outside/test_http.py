@@ -157,6 +157,14 @@ class TestACertificate:
                 post(receiver.uri)
             assert not receiver.received
 
+    def test_cannot_be_judged_where_the_authorities_cannot_be_read(
+        self, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
+        with pytest.raises(NoAnswer, match="no certificate authorities can be read"):
+            post(receiver.uri)
+        assert not receiver.received
+
 
 class TestTime:
     def test_is_bounded_where_nobody_answers(self, receiver: Receiver) -> None:

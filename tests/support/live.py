@@ -99,6 +99,13 @@ class LiveServer:
         assert leaked == [], leaked
         return self._process.exitcode
 
+    def wait(self) -> int:
+        """Until it has ended by itself; returns the exit status."""
+        assert self._process is not None
+        self._process.join(STOP_WITHIN)
+        assert self._process.exitcode is not None, self.log.read_text()
+        return self._process.exitcode
+
     def _metrics(self) -> str:
         """What it counts, unless it is gone already."""
         try:

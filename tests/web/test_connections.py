@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import uvicorn
 import uvloop
-from litestar.types import Receive, Scope, Send
 
 from jwtauth.settings import Settings
 from jwtauth.web import connections, server
 from jwtauth.web.addresses import Addresses
 from jwtauth.web.connections import RESERVED, SPARED_IN, TOLD_IN, TURNED_AWAY, Connections
 from jwtauth.web.http import Http
+from jwtauth.web.types import Receive, Scope, Send
 
 LATER = SPARED_IN
 """When a connection that became idle at 0 may be closed."""

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from litestar.types import HTTPScope
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from jwtauth.settings import Settings
 from jwtauth.web.http import MAX_HEAD
 from jwtauth.web.metrics import Readers
+from jwtauth.web.types import HTTPScope
 from tests.support.home import PASSWORD, SECRET
 from tests.web.people import Service, populate
 

@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar.types import HTTPScope, Message
 from msgspec import Struct
 
 from jwtauth.issuer.status_lists import PERIOD_IN
@@ -27,6 +26,7 @@ from jwtauth.protocol.claims import GRACE_IN
 from jwtauth.protocol.status_list import LIST_SIZE, MAX_LENGTH, StatusListToken
 from jwtauth.web import server as web_server
 from jwtauth.web import status
+from jwtauth.web.types import HTTPScope, Message
 from tests.endpoints.conftest import Desk
 from tests.support import forking, plain, waiting
 from tests.support.home import Home

@@ -2,21 +2,21 @@
 
 from base64 import b64decode
 from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from litestar import Request
-from litestar.types import HTTPScope
 
 from jwtauth.errors import InvalidClient, InvalidRequest, InvalidTokenRequest, MissingToken
 from jwtauth.protocol import bearer, client_auth
 from jwtauth.settings import Settings
 from jwtauth.web import asgi, render
 from jwtauth.web.addresses import Addresses
-from jwtauth.web.asgi import MAX_PARAMETERS, WHOLE, BadHttp
+from jwtauth.web.asgi import MAX_PARAMETERS, BadHttp
+from jwtauth.web.types import HTTPScope
 from jwtauth.web.visits import MAX_COOKIE_LENGTH, Visits
 from tests.soak.fuzz.target import Target
-from tests.soak.fuzz.wire import answers
+from tests.soak.fuzz.wire import answers, run
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def _read_form(data: bytes) -> None:
     """The query, a line break, the form."""
     query, _, form = data.partition(b"\n")
     headers = [(b"content-type", asgi.FORM), (b"content-length", b"%d" % len(form))]
-    read = _now(asgi.read(_scope(headers, query), _whole(form), max_body=MAX_BODY, body_timeout=1))
+    read = _now(asgi.read(_scope(headers, query), form, max_body=MAX_BODY, body_timeout=1))
     for name, value in (*read.query.items(), *read.parameters.items()):
         assert value, f"{name}: is empty, and so should be absent"
 
@@ -42,7 +42,7 @@ def _read_length(data: bytes) -> None:
     length, _, rest = data.partition(b"\n")
     content_type, _, body = rest.partition(b"\n")
     headers = [(b"content-length", length), (b"content-type", content_type)]
-    read = _now(asgi.read(_scope(headers, b""), _whole(body), max_body=MAX_BODY, body_timeout=1))
+    read = run(asgi.read(_scope(headers, b""), _whole(body), max_body=MAX_BODY, body_timeout=1))
     assert len(body) <= MAX_BODY or not read.parameters
 
 
@@ -68,7 +68,8 @@ def _read_bearer(data: bytes) -> None:
 
 def _read_cookies(data: bytes) -> None:
     scope = _scope([(b"cookie", data)], b"")
-    visit, _ = _now(_VISITS.read(Request(scope, receive=_whole(b""))))
+    request: Request[Any, Any, Any] = Request(cast(Any, scope), receive=_whole(b""))
+    visit, _ = _now(_VISITS.read(request))
     for value in (visit.session, visit.device, visit.browser):
         assert value is None or 0 < len(value) <= MAX_COOKIE_LENGTH
 
@@ -105,7 +106,6 @@ def _scope(headers: list[tuple[bytes, bytes]], query: bytes, client: tuple[str, 
         "query_string": query,
         "headers": headers,
         "client": client,
-        "extensions": {WHOLE: {}},
         "state": {},
     }
     found: HTTPScope = scope

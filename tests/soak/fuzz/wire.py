@@ -2,18 +2,21 @@
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import uvicorn
-from litestar.enums import ScopeType
-from litestar.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from jwtauth.errors import InvalidRequest
-from jwtauth.web import asgi
+from jwtauth.web import asgi, reply
 from jwtauth.web.asgi import BadHttp
 from jwtauth.web.http import Http
+from jwtauth.web.reply import Reply
+from jwtauth.web.types import Receive, Scope, Send
+
+T = TypeVar("T")
 
 ANSWER_WITHIN: Final = 30.0
 """A connection that has not closed by then hangs, in seconds."""
@@ -25,7 +28,12 @@ def answers(sent: bytes) -> bytes:
     Raises:
         Exception: whatever the protocol let escape into the event loop.
     """
-    return _loop().run_until_complete(asyncio.wait_for(_talk(sent), ANSWER_WITHIN))
+    return run(asyncio.wait_for(_talk(sent), ANSWER_WITHIN))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns; always in the same event loop, as a new one for each takes long."""
+    return _loop().run_until_complete(work)
 
 
 async def _talk(sent: bytes) -> bytes:
@@ -63,13 +71,13 @@ def _escaped(context: dict[str, Any]) -> BaseException:
 
 async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Reads a request as machines' endpoints do; uvicorn answers 500 where that breaks."""
-    assert scope["type"] == ScopeType.HTTP
+    assert scope["type"] == "http"
     try:
         read = await asgi.read(scope, receive, max_body=4_096, body_timeout=1, is_raw=True)
     except (InvalidRequest, BadHttp):
-        await asgi.write(send, 400, [], b"")
+        await Reply(400, reply.EMPTY).send(send)
     else:
-        await asgi.write(send, 200, [], b"%d" % len(read.query))
+        await Reply(200, reply.EMPTY, b"%d" % len(read.query)).send(send)
 
 
 @lru_cache(maxsize=1)
