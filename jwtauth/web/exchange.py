@@ -1,12 +1,12 @@
-"""A machine's request answered straight from the connection: no ASGI, and mostly no task (docs/decisions/0018).
+"""A machine's request answered straight from the connection: no ASGI, and no task (docs/decisions/0018).
 
-A story is run at once, until it has its answer or has to wait for something; only then it becomes a task. So a story is
-outside of any task until it first waits: one that needs to be in a task before, as asyncio.timeout does, starts it.
+A story is run until it has its answer or waits for something, and goes on in the turn after that is done. It is in no
+task: what needs one, as asyncio.timeout does, makes it.
 """
 
-import types
-from asyncio import AbstractEventLoop, CancelledError, Task
-from collections.abc import Coroutine, Generator, Mapping
+from asyncio import AbstractEventLoop, CancelledError, Future
+from collections.abc import Coroutine, Mapping
+from contextvars import Context, copy_context
 from typing import Any, Protocol, cast
 
 from jwtauth.issuer.together import Work
@@ -36,8 +36,6 @@ class Connection(Protocol):
     """Whom to answer."""
 
     loop: AbstractEventLoop
-    tasks: set[Task[None]]
-    """What is finished before the server stops."""
 
     def deliver(self, answer: Reply, *, is_head: bool) -> None:
         """Send an answer; nothing happens where nobody waits for it any more."""
@@ -52,6 +50,8 @@ class Exchange:
         self._scope: HTTPScope | None = None
         self._body = b""
         self._story: Story | None = None
+        self._context: Context
+        """Of the story: which request it belongs to."""
         self.is_pending = False
         """Whether a head was read whose body is still missing: it may yet be answered in the other way."""
         self.response_started = False
@@ -93,33 +93,35 @@ class Exchange:
 
     def step(self) -> Work[Any] | None:
         """See `Asked.step`."""
-        assert self._scope is not None
-        if self._story is None:
-            self._story = self._app.reply(self._scope, self._body)
+        story = self._story or self._begin()
         try:
-            awaited = self._story.send(None)
+            awaited = self._context.run(story.send, None)
         except StopIteration as ended:
             self._deliver(ended.value)
-        except (Exception, CancelledError):  # what it waited for was given up; it is no task that could be cancelled
+        except (Exception, CancelledError):  # the latter where what it waited for was given up
             self._fail()
         else:
             if isinstance(awaited, Work):
                 return awaited
-            self._make_task(self._story, awaited)
+            self._wait_for(awaited)
         return None
 
-    def _make_task(self, story: Story, awaited: object) -> None:
-        task = self._connection.loop.create_task(self._finish(story, awaited))
-        self._connection.tasks.add(task)
-        task.add_done_callback(self._connection.tasks.discard)
+    def _begin(self) -> Story:
+        assert self._scope is not None
+        self._context = copy_context()
+        self._story = self._app.reply(self._scope, self._body)
+        return self._story
 
-    async def _finish(self, story: Story, awaited: object) -> None:
-        try:
-            answer = await _rest_of(story, awaited)
-        except Exception:
-            self._fail()
+    def _wait_for(self, awaited: Future[Any] | None) -> None:
+        """Come back in the turn after that in which a future is done, or in the next where a story only makes way."""
+        if awaited is None:
+            self._connection.loop.call_soon(self._come_back)
         else:
-            self._deliver(answer)
+            awaited._asyncio_future_blocking = False  # as whoever drives a coroutine has to
+            awaited.add_done_callback(self._come_back)
+
+    def _come_back(self, _: object = None) -> None:
+        self._app.turn.take(self, self._connection.loop)
 
     def _fail(self) -> None:
         LOGGER.exception("a request failed")
@@ -131,22 +133,6 @@ class Exchange:
         self._scope, self._body, self._story = None, b"", None  # an idle connection holds nothing
         self.response_complete = True
         self._connection.deliver(answer, is_head=is_head)
-
-
-@types.coroutine
-def _rest_of(story: Story, awaited: object) -> Generator[Any, Any, Reply]:
-    """The rest of a story that has begun and waits for something."""
-    while True:
-        try:
-            try:
-                sent = yield awaited
-            except BaseException as thrown:  # a cancellation too is the story's affair
-                awaited = story.throw(thrown)
-            else:
-                awaited = story.send(sent)
-        except StopIteration as ended:
-            answer: Reply = ended.value
-            return answer
 
 
 class _Nobody:
