@@ -19,7 +19,7 @@ class ProvenClients:
     """
 
     def __init__(self) -> None:
-        self._key = os.urandom(32)
+        self._keyed = blake2b(key=os.urandom(32), digest_size=32)
         self._proven: Bounded[bytes, tuple[Client, int | None]] = Bounded(REMEMBERED)
 
     def find(self, header: str, *, now: int) -> Client | None:
@@ -36,4 +36,6 @@ class ProvenClients:
         self._proven.learn(self._note(header), (client, min(ends, default=None)))
 
     def _note(self, header: str) -> bytes:
-        return blake2b(header.encode(), key=self._key, digest_size=32).digest()
+        digest = self._keyed.copy()
+        digest.update(header.encode())
+        return digest.digest()

@@ -28,7 +28,7 @@ def read(pairs: Iterable[tuple[str, str]]) -> Parameters:
             raise InvalidRequest(f"{shown(name)}: was sent more than once; send it once")
         else:
             found[name] = value
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in found.items() if value} if "" in found.values() else found
 
 
 def read_each(pairs: Pairs) -> tuple[Parameters, tuple[str, ...]]:

@@ -76,11 +76,12 @@ async def read(
         _require_short(len(body), max_body)
     elif length != b"0":
         body = await _read_body(source, length, max_body=max_body, body_timeout=body_timeout)
-    if body and not is_raw and content_type.partition(b";")[0].strip().lower() != FORM:
-        raise BadHttp(415, "Content-Type: expected application/x-www-form-urlencoded")
+    if body and not is_raw:
+        _require_form(content_type)
+    query = scope["query_string"]
     return Request(
         parameters=_whole(body) if is_raw else _parameters(body, "body"),
-        query=_parameters(scope["query_string"], "query"),
+        query=_parameters(query, "query") if query else {},
         authorization=authorization,
         address=address,
     )
@@ -97,9 +98,8 @@ async def read_pairs(scope: HTTPScope, receive: Receive, *, max_body: int, body_
     if scope["method"] == "POST":
         length = header(scope, b"content-length") or (b"-1" if header(scope, b"transfer-encoding") else b"0")
         body = await _read_body(receive, length, max_body=max_body, body_timeout=body_timeout)
-        content_type = header(scope, b"content-type") or b""
-        if body and content_type.partition(b";")[0].strip().lower() != FORM:
-            raise BadHttp(415, "Content-Type: expected application/x-www-form-urlencoded")
+        if body:
+            _require_form(header(scope, b"content-type") or b"")
     return tuple(_pairs(scope["query_string"], "query")), tuple(_pairs(body, "body"))
 
 
@@ -135,6 +135,11 @@ async def _collect(receive: Receive, *, max_body: int) -> bytes:
         _require_short(len(chunks), max_body)
         if not message.get("more_body"):
             return bytes(chunks)
+
+
+def _require_form(content_type: bytes) -> None:
+    if content_type != FORM and content_type.partition(b";")[0].strip().lower() != FORM:
+        raise BadHttp(415, "Content-Type: expected application/x-www-form-urlencoded")
 
 
 def _require_short(length: int, max_body: int) -> None:

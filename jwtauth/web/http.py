@@ -152,7 +152,7 @@ class Http(HttpToolsProtocol):
         self._read(data)
         if self._exchange is not None and self._exchange.is_pending:
             self._hand_over()
-        if self._refusal is not None or self.transport.is_closing():
+        if self._refusal is not None:
             return
         self._unmoved += 0 if self._has_moved else len(data)
         if self._unmoved > MAX_HEAD and (self._is_in_head or self._is_in_body):
@@ -189,7 +189,10 @@ class Http(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field; those behind the body are no headers: the answer may be on its way (RFC 9110 section 6.5.1)."""
         if self._is_in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there.
