@@ -30,6 +30,7 @@ from bench.proof import JWKS
 from bench.report import Figure, Machine, Target
 from bench.rounds import ONCE
 from bench.server import Server
+from bench.suite import IDLE, LOADED, MEGABYTE, MILLION
 from bench.wire import Message
 from bench.workloads import ISSUE
 from jwtauth import settings
@@ -63,11 +64,6 @@ ANYWHERE: Final[frozenset[int]] = frozenset()
 LEAST: Final = 200_000
 """Fewer requests fill no cache, and no line goes through the steps of a single turn."""
 
-MEGABYTE: Final = 1e6
-MILLION: Final = 1e6
-
-IDLE: Final = Target(value=80, is_most=True)
-LOADED: Final = Target(value=100, is_most=True)
 FLAT: Final = Target(value=1, is_most=True)
 """Megabytes that a million requests may add, once all caches are full."""
 
@@ -101,7 +97,7 @@ class Turns:
         self._folder = folder
         self._asked = asked
         self._generators = generators
-        self._issue = tuple(_issue_to(name) for name in clients)
+        self._issue = tuple(workloads.issue_to(name).encode() for name in clients)
         self.requests = 1
         """Answers so far; one proved that the server had started."""
 
@@ -198,11 +194,6 @@ def _start_grants(folder: Folder, count: int) -> tuple[bytes, ...]:
         return [refresh_token(sealer, grant) for grant in grants]
 
     return tuple(with_store(folder.source, work))
-
-
-def _issue_to(name: str) -> bytes:
-    authorization = wire.basic(name, SECRET)
-    return wire.post("/oauth/token", authorization=authorization, grant_type="client_credentials").encode()
 
 
 def _revoke(token: str) -> Message:

@@ -35,7 +35,6 @@ OWN_CORE: Final = 0.9
 IDLE: Final = 0.5
 """More processes than this, ready to run in the minute before, were others' work."""
 
-
 Lines = Sequence[tuple[str, ...]]
 """A table: its heads, then a line for each thing that is told about."""
 

@@ -13,9 +13,9 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from bench import cores, crowd, report, server, startup, wire
+from bench import cores, crowd, report, server, startup, workloads
 from bench.cores import Cores
-from bench.folder import SECRET, Folder
+from bench.folder import Folder
 from bench.generators import Generators
 from bench.load import LoadFailed, Plan, Replay
 from bench.options import folder_option, json_option
@@ -33,7 +33,6 @@ P99: Final = Target(value=1.2, is_most=True)
 BYTES: Final = Target(value=400, is_most=True)
 FLAT: Final = Target(value=1.1, is_most=True)
 """What counts as a start that does not grow: of the start with the fewest grants."""
-
 
 _HEADS: Final = ("req/s", "ratio to floor", "CPU µs", "p50 ms", "p99 ms")
 
@@ -98,7 +97,7 @@ class IssueToMany(Issue):
 
     def __init__(self, server: Server, names: tuple[str, ...]) -> None:
         super().__init__(server)
-        self._requests = tuple(_issue_to(name) for name in names)
+        self._requests = tuple(workloads.issue_to(name).encode() for name in names)
         self._dice = random.Random(len(names))
         self._has_begun = False
 
@@ -216,11 +215,6 @@ class Scale:
     def _serve(self, folder: Folder) -> Server:
         starting = server.serve(folder.path, port=folder.port, place=self._cores.server, readiness=ISSUE)
         return self._running.enter_context(starting)
-
-
-def _issue_to(name: str) -> bytes:
-    authorization = wire.basic(name, SECRET)
-    return wire.post("/oauth/token", authorization=authorization, grant_type="client_credentials").encode()
 
 
 def _megabytes(asked: Server) -> float | None:

@@ -18,10 +18,15 @@ GRANTS: Final = 1_024
 PROVEN: Final = 50
 """Answers of one measurement that are proven to the last bit; every answer's status and marker are looked at."""
 
-ISSUE: Final = wire.post("/oauth/token", authorization=wire.basic(SERVICE, SECRET), grant_type="client_credentials")
-"""A token, please."""
-
 Question = Callable[[str], Message]
+
+
+def issue_to(client_id: str) -> Message:
+    """A token for this client, please."""
+    return wire.post("/oauth/token", authorization=wire.basic(client_id, SECRET), grant_type="client_credentials")
+
+
+ISSUE: Final = issue_to(SERVICE)
 
 
 class Workload(Protocol):

@@ -52,11 +52,12 @@ ADAPTERS: Final = ("store.sqlite",)
 
 DOORS: Final = {
     "jwt": ("keyring.jws",),
-    "litestar": ("web",),
-    "jinja2": ("web",),
-    "babel": ("web",),
-    "uvicorn": ("web.server", "web.http", "web.cork"),
-    "httpx": ("verifier", "outside"),
+    "litestar": ("web.site", "web.pages", "web.visits", "web.openapi"),
+    "jinja2": ("web.render",),
+    "babel": ("web.render",),
+    "uvicorn": ("web.server", "web.http"),
+    "httptools": ("web.http",),
+    "httpx": ("verifier", "outside.client", "outside.probe"),
     "argon2": ("passwords",),
     "bcrypt": ("legacy_hashes",),
     "sqlite3": ("store.sqlite",),

@@ -22,7 +22,7 @@ from jwtauth.web import server
 @click.pass_obj
 def serve(folder: Path, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve until SIGTERM; settings come from jwtauth.toml, JWTAUTH_* and these options."""
-    environment = dict(os.environ)
+    environment = dict(os.environ)  # as it is now: later it also says what the workers are told
 
     def read() -> tuple[Source, Sequence[str]]:
         source = settings.load(folder.absolute(), environment, host=host, port=port, workers=workers)

@@ -73,7 +73,7 @@ def _shared(found: AccessToken) -> AccessToken:
 
     Interned text goes with the last token that says it.
     """
-    status_list = found.status.status_list
+    named = found.status.status_list
     return replace(
         found,
         iss=intern(found.iss),
@@ -83,5 +83,5 @@ def _shared(found: AccessToken) -> AccessToken:
         scope=intern(found.scope),
         authorities=tuple(map(intern, found.authorities)),
         username=UNSET if found.username is UNSET else intern(found.username),
-        status=Status(StatusList(status_list.idx, intern(status_list.uri))),
+        status=Status(StatusList(named.idx, intern(named.uri))),
     )

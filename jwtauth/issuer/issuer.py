@@ -122,14 +122,18 @@ class Issuer:
         look: what was committed before any of them was sent is seen by all of them. A look is nearly free when nothing
         changed: one pragma.
 
-        It would not hold if stories were begun as soon as each is read: see `web.turn.Turn`.
+        It would not hold if a story were begun as soon as its request is read.
         """
         now = self.now()
         if not self._has_looked:
             self._look(now)
-            asyncio.get_running_loop().call_soon(self._end_turn)
+            asyncio.get_running_loop().call_soon(self.look_again)
             self._has_looked = True
         return now
+
+    def look_again(self) -> None:
+        """Let the next request share no look with those before it: it may have arrived after that look."""
+        self._has_looked = False
 
     def mint(self, permission: Permission, position: int, *, now: int) -> str:
         """The signed access token for a permission, naming a status position (RFC 9068).
@@ -236,9 +240,6 @@ class Issuer:
             raise Overloaded("the database was restored without the server secrets that it was used with")
         self._epoch = self.store.epoch
         LOGGER.warning("a backup was restored: epoch %d; everything issued before is over", self._epoch)
-
-    def _end_turn(self) -> None:
-        self._has_looked = False
 
     def _read_secrets(self) -> Sealer:
         stored = self._folder.read_secrets()

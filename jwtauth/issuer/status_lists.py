@@ -15,7 +15,7 @@ PERIOD_IN: Final = 3_600
 """A list is signed anew in every period of so many seconds, and good until the end of the next one."""
 
 REMEMBERED: Final = 64
-"""Signed lists held in memory, a few KiB each as a rule; at the bound the one signed first is forgotten."""
+"""Signed lists held in memory, a few KiB each as a rule; at the bound those signed first are forgotten."""
 
 
 class SignedList(Struct, frozen=True, kw_only=True):

@@ -66,7 +66,10 @@ def of_person(
     userinfo_claims: tuple[str, ...] = (),
     longest_in: int | None = None,
 ) -> Permission:
-    """A token about a person: `authorities` are the roles held in the client's realm at this moment."""
+    """A token about a person: `authorities` are the roles held in the client's realm at this moment.
+
+    It lives as long as those of its client and grant type do, but no longer than `longest_in`.
+    """
     lifetime_in = access_token_in(client, grant_type)
     return Permission(
         client_id=client.client_id,

@@ -219,9 +219,9 @@ class Path:
         status = errors.status_of(error)
         at, claimed = self._issuer.now(), await self._claimed(request)
         self._issuer.tell(refusal("request.refused", error, at=at, endpoint=endpoint.path, client_id=claimed))
-        more = more + errors.headers_of(error)
         if endpoint.refuses is None:
-            return reply.of_json(status, errors.answer(error), more)
+            return errors.refusal(error, more)
+        more = more + errors.headers_of(error)
         told = endpoint.refuses(error, status, request)
         if told.challenge is not None or told.status not in (401, 403):
             more = [header for header in more if header[0] != b"www-authenticate"]

@@ -1,4 +1,4 @@
-"""One application: machines' endpoints on the shortest path, everything else through Litestar.
+"""One application: machines' endpoints on the shortest path, everything else behind them.
 
 Machines' paths are few, exact and hot: a dictionary finds them, and no layer stands between the HTTP server and the
 story (docs/decisions/0001-machines-beside-litestar.md has the figures).
@@ -105,7 +105,7 @@ def create(issuer: Issuer, dialects: Mapping[str, Dialect] = DIALECTS, *, files:
             handler = handlers.get(path) or (status_lists if status.is_below(path, lists) else pages)
             await handler(scope, receive, send)
 
-    app = Application(repliers, others, names, Turn(issuer.together))
+    app = Application(repliers, others, names, Turn(issuer.together, issuer.look_again))
     return _traced(app, issuer, base, (*repliers, *handlers, *counted)) if issuer.settings.tracing else app
 
 

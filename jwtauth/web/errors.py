@@ -1,6 +1,6 @@
 """Which status line and headers a refusal has: the only place that knows (RFC 6749 section 5.2, RFC 6750 section 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -18,8 +18,8 @@ from jwtauth.errors import (
     TooManyAttempts,
     WrongMethod,
 )
-from jwtauth.web import asgi
-from jwtauth.web.reply import Headers
+from jwtauth.web import asgi, reply
+from jwtauth.web.reply import Headers, Reply
 
 STATUSES: Mapping[type[OAuthError], int] = MappingProxyType(
     {
@@ -80,3 +80,8 @@ def headers_of(error: OAuthError) -> Headers:
 def answer(error: OAuthError) -> ErrorAnswer:
     """The body of a refusal."""
     return ErrorAnswer(error.code, str(error))
+
+
+def refusal(error: OAuthError, more: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
+    """The whole reply of a refusal; `more` are header fields that every reply of its endpoint has."""
+    return reply.of_json(status_of(error), answer(error), [*more, *headers_of(error)])

@@ -6,12 +6,11 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
-from jwtauth.errors import ConfigurationError, OAuthError, Overloaded
+from jwtauth.errors import ConfigurationError, OAuthError, Overloaded, WrongMethod
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.log import LOGGER
-from jwtauth.web import reply
+from jwtauth.web import errors, reply
 from jwtauth.web.asgi import Replier, Source
-from jwtauth.web.errors import ErrorAnswer
 from jwtauth.web.reply import Fields, Reply
 from jwtauth.web.types import HTTPScope
 
@@ -103,7 +102,7 @@ def _refusal(scope: HTTPScope) -> Reply | None:
     """405 to whoever does not just ask."""
     if scope["method"] in ("GET", "HEAD"):
         return None
-    return reply.of_json(405, _WRONG_METHOD, [(b"allow", b"GET, HEAD")])
+    return errors.refusal(WrongMethod(("GET", "HEAD")))
 
 
 _AS_TEXT: Final = Fields(
@@ -113,7 +112,6 @@ _AS_TEXT: Final = Fields(
         (b"content-security-policy", NOTHING_ALLOWED.encode()),
     ]
 )
-_WRONG_METHOD: Final = ErrorAnswer("invalid_request", "method: expected GET")
 
 
 class Draining:

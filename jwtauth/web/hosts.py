@@ -9,14 +9,11 @@ from urllib.parse import urlsplit
 
 from jwtauth.observe.metrics import Endpoint
 from jwtauth.settings import Settings
-from jwtauth.web import reply
+from jwtauth.web import health, reply
 from jwtauth.web.asgi import Source
 from jwtauth.web.errors import ErrorAnswer
 from jwtauth.web.reply import Reply
 from jwtauth.web.types import HTTPScope
-
-_PROBES: Final = frozenset({"/healthz", "/readyz"})
-"""What load balancers ask for under whatever name."""
 
 _REFUSED: Final = reply.of_json(
     421,
@@ -35,10 +32,13 @@ class Names:
         self._counted = counted
 
     def are_for(self, scope: HTTPScope) -> bool:
-        """Whether a request is for one of them; HTTP/1.0 names none."""
+        """Whether a request is for one of them; HTTP/1.0 names none.
+
+        What load balancers ask for they ask under whatever name.
+        """
         for name, value in scope["headers"]:
             if name == b"host" and value not in self._names and value.lower() not in self._names:
-                return scope["path"] in _PROBES
+                return scope["path"] in health.PROBES
         return True
 
     async def refuse(self, _: HTTPScope, __: Source) -> Reply:

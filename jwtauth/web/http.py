@@ -4,14 +4,13 @@ What is no request is refused here, as JSON like every other refusal, and no app
 H-13). A machine's request that came whole is answered without ASGI (web/exchange.py).
 """
 
-from asyncio import AbstractEventLoop, TimerHandle, Transport
+from asyncio import AbstractEventLoop, Future, TimerHandle, Transport
 from typing import Any, Final
 
 import httptools
-import msgspec
 from msgspec import Struct
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
@@ -22,7 +21,7 @@ from jwtauth.web.connections import Connections
 from jwtauth.web.cork import Cork
 from jwtauth.web.errors import ErrorAnswer
 from jwtauth.web.exchange import Exchange
-from jwtauth.web.reply import JSON, NO_STORE, Headers, Reply
+from jwtauth.web.reply import Headers, Reply
 
 MAX_HEAD: Final = 32_768
 """Longest request line and header fields together, in bytes; tokeninfo's query fits with its token of 16 kB. What
@@ -45,10 +44,8 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
     def encode(self, always: Headers) -> bytes:
         """The bytes to send; `always` are the fields that every answer carries."""
-        body = msgspec.json.encode(ErrorAnswer(self.code, self.description))
-        ending = [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
-        fields = [*always, JSON, *NO_STORE, *self.headers, *ending]
-        return STATUS_LINE[self.status] + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
+        answer = reply.of_json(self.status, ErrorAnswer(self.code, self.description), self.headers)
+        return answer.on_the_wire(reply.encode(always), closes=True, is_head=False)
 
 
 MALFORMED: Final = Refusal(status=400, description="the request is malformed, or could be read in two ways")
@@ -66,7 +63,6 @@ _FULL: Final = Refusal(
     description="too many connections are open; try again in a second",
     headers=[(b"retry-after", b"1")],
 ).encode([])
-
 
 _BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 """Fields that announce a body."""
@@ -94,6 +90,8 @@ class Http(HttpToolsProtocol):
     """Whether the server stops, and the answer to a request now is the last one."""
     _rested_at = 0.0
     """When the connection became idle last."""
+    _unheard: Future[None] | None = None
+    """Where the client left before its answer: among the tasks that a server which stops waits for."""
 
     def __init__(
         self,
@@ -137,6 +135,10 @@ class Http(HttpToolsProtocol):
         self._stop_waiting()
         self._reader_is_back()
         self._cork.lost()
+        self._unset_keepalive_if_required()  # uvicorn leaves it where the connection was reset
+        if self._exchange is not None and not self._exchange.response_complete:
+            self._unheard = self.loop.create_future()
+            self.tasks.add(self._unheard)  # type: ignore[arg-type]  # as much of one as is asked for
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
@@ -153,7 +155,7 @@ class Http(HttpToolsProtocol):
         if self._exchange is not None and self._exchange.is_pending:
             self._hand_over()
         if self._refusal is not None:
-            return
+            return  # type: ignore[unreachable]  # reading sets it
         self._unmoved += 0 if self._has_moved else len(data)
         if self._unmoved > MAX_HEAD and (self._is_in_head or self._is_in_body):
             self._refuse(TOO_LONG)
@@ -235,6 +237,8 @@ class Http(HttpToolsProtocol):
     def deliver(self, answer: Reply, *, is_head: bool) -> None:
         """Send the answer to what was asked directly."""
         assert self._exchange is not None
+        if self._unheard is not None:
+            self.tasks.discard(self._unheard)
         closes = answer.closes or not self._exchange.keep_alive
         if not self.transport.is_closing():
             always = self.app.turn.encoded(self.server_state.default_headers)

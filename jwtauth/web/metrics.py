@@ -25,7 +25,7 @@ from jwtauth.observe.metrics import Endpoint, Labels, Snapshot
 from jwtauth.observe.worker_files import WorkerFiles
 from jwtauth.settings import Settings
 from jwtauth.store.ports import Figures
-from jwtauth.web import addresses, asgi, errors, reply
+from jwtauth.web import addresses, asgi, errors
 from jwtauth.web.addresses import Addresses
 from jwtauth.web.asgi import Handler
 from jwtauth.web.reply import NO_STORE, Fields, Reply
@@ -111,7 +111,7 @@ class Page:
             try:
                 content_type, body = await self._text()
             except Overloaded as problem:
-                await reply.of_json(503, errors.answer(problem), errors.headers_of(problem)).send(send)
+                await errors.refusal(problem).send(send)
                 return
             await Reply(200, Fields([(b"content-type", content_type.encode()), *NO_STORE]), body).send(send)
 

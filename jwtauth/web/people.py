@@ -1,5 +1,5 @@
 """Everything that is not a machines' endpoint: what goes on while the process serves, the probes of those who balance
-load, and the pages. These need Litestar, which takes 0.3 s and 15 MB, so it is imported when the first is asked for.
+load, and the pages. These need Litestar, which is imported when the first is asked for (docs/decisions/0019).
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from jwtauth.dialects.dialect import Dialect
 from jwtauth.dialects.spoken import Spoken
 from jwtauth.endpoints import tell_logouts
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.web import health
+from jwtauth.observe.log import LOGGER
+from jwtauth.web import errors, health, reply
 from jwtauth.web.health import Draining, Readiness
 from jwtauth.web.types import ASGIApp, Receive, Scope, Send
 
@@ -71,8 +72,13 @@ class People:
             answer = await self._probes[scope["path"]](scope, receive)
             await answer.send(send)
         else:
-            site = await self._pages()
-            await site(scope, receive, send)
+            try:
+                site = await self._pages()
+            except Exception:  # whatever is wrong with the installation; machines can do without pages
+                LOGGER.exception("the pages cannot be shown")
+                await reply.of_json(500, errors.FAILED, []).send(send)
+            else:
+                await site(scope, receive, send)
 
     async def _pages(self) -> ASGIApp:
         """The pages, made at the first request for one: in a thread, so that no machine waits for it."""
@@ -82,7 +88,7 @@ class People:
                 site = self._site = await asyncio.to_thread(self._make)
         return site
 
-    async def _live(self, receive: Any, send: Any) -> None:
+    async def _live(self, receive: Receive, send: Send) -> None:
         """The life of the process, in four messages (ASGI's lifespan)."""
         await receive()
         async with self._running():

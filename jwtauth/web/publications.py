@@ -7,11 +7,10 @@ from typing import Final
 from msgspec import Struct
 
 from jwtauth.endpoints import metadata
-from jwtauth.errors import OAuthError
+from jwtauth.errors import OAuthError, WrongMethod
 from jwtauth.issuer.issuer import Issuer
-from jwtauth.web import errors, reply
+from jwtauth.web import errors
 from jwtauth.web.asgi import Replier, Source
-from jwtauth.web.errors import ErrorAnswer
 from jwtauth.web.reply import Fields, Reply
 from jwtauth.web.types import HTTPScope
 
@@ -66,19 +65,16 @@ def replier(issuer: Issuer, publication: Publication) -> Replier:
 
     def answer(method: str) -> Reply:
         if method not in ("GET", "HEAD"):
-            return reply.of_json(405, _WRONG_METHOD, [(b"allow", b"GET, HEAD")])
+            return errors.refusal(WrongMethod(("GET", "HEAD")))
         try:
             return Reply(200, fields, publication.document(issuer) if constant is None else constant)
         except OAuthError as error:
-            return reply.of_json(errors.status_of(error), errors.answer(error), errors.headers_of(error))
+            return errors.refusal(error)
 
-    async def counted_answer(scope: HTTPScope, source: Source) -> Reply:
+    async def counted_answer(scope: HTTPScope, _: Source) -> Reply:
         began = perf_counter()
         answered = answer(scope["method"])
         counted.note(answered.status, perf_counter() - began)
         return answered
 
     return counted_answer
-
-
-_WRONG_METHOD: Final = ErrorAnswer("invalid_request", "method: expected GET")

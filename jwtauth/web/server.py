@@ -179,6 +179,8 @@ class _Workers(Multiprocess):
         self._read = read
         self._shared = shared
         self._deaths = 0
+        for stop in (signal.SIGTERM, signal.SIGINT):  # at once, also in the middle of a reload
+            signal.signal(stop, lambda _, __: self.should_exit.set())
 
     def handle_hup(self) -> None:
         """Replace each worker by one with the settings of now; each goes only when its successor answers.
@@ -191,6 +193,9 @@ class _Workers(Multiprocess):
             _prove(source)
         except ConfigurationError as problem:
             log.LOGGER.error("not reloaded, the workers go on as they were: %s", problem)
+            return
+        except Exception:  # such as a database that cannot be read: without a supervisor nothing would stop them
+            log.LOGGER.exception("not reloaded, the workers go on as they were")
             return
         self._source, self.config = source, _config(source)
         _greet(source, warnings)

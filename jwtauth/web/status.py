@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from jwtauth.endpoints import status_lists
-from jwtauth.errors import Overloaded
+from jwtauth.errors import Overloaded, WrongMethod
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.observe.metrics import LISTENERS
 from jwtauth.protocol import status_list
-from jwtauth.web import asgi, cors, reply
+from jwtauth.web import asgi, cors, errors, reply
 from jwtauth.web.asgi import Handler
 from jwtauth.web.errors import ErrorAnswer
 from jwtauth.web.metrics import Measured
@@ -87,8 +87,7 @@ def handler(issuer: Issuer, path: str) -> Handler:
                 await Reply(204, reply.EMPTY, more=_ANYBODY + _PREFLIGHT).send(send)
                 return
             if scope["method"] not in ("GET", "HEAD"):
-                answer = ErrorAnswer("invalid_request", "method: expected GET")
-                await _refused(405, answer, (b"allow", b"GET, HEAD, OPTIONS")).send(send)
+                await errors.refusal(WrongMethod(("GET", "HEAD", "OPTIONS")), _ANYBODY).send(send)
                 return
             name = scope["path"].removeprefix(path).removeprefix("/")
             if not name:
@@ -99,8 +98,7 @@ def handler(issuer: Issuer, path: str) -> Handler:
             else:
                 await _send_list(issuer, scope, send, name)
         except Overloaded as problem:
-            answer = ErrorAnswer(problem.code, str(problem))
-            await _refused(503, answer, (b"retry-after", b"%d" % problem.retry_after_in)).send(send)
+            await errors.refusal(problem, _ANYBODY).send(send)
 
     return handle
 

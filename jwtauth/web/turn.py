@@ -1,6 +1,7 @@
 """Requests that arrived in one turn of the event loop are answered together at its end."""
 
 from asyncio import AbstractEventLoop
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from jwtauth.issuer.together import Together, Work
@@ -23,8 +24,15 @@ class Turn:
     in a row is done faster.
     """
 
-    def __init__(self, together: Together) -> None:
+    def __init__(self, together: Together, look_again: Callable[[], None]) -> None:
+        """Answer nothing yet.
+
+        Args:
+            together: what does the heavy work.
+            look_again: makes the first story that is begun look afresh (`Issuer.look_again`).
+        """
         self._together = together
+        self._look_again = look_again
         self._waiting: list[Asked] = []
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._encoded = b""
@@ -42,8 +50,13 @@ class Turn:
         return self._encoded
 
     def _answer(self) -> None:
-        """Take all of them one step further, do what they wait for, and so on."""
+        """Take all of them one step further, do what they wait for, and so on.
+
+        A story that came back may have asked for this turn before somebody else looked, and a request may have arrived
+        after that look.
+        """
         waiting, self._waiting = self._waiting, []
+        self._look_again()
         while waiting:
             self._together.is_collecting = True
             heavy = [(asked, work) for asked in waiting if (work := _step(asked)) is not None]

@@ -24,9 +24,10 @@ PAUSES_IN: Final = (0.0, 0.02, 0.1)
 """Between two requests of a client, in seconds."""
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path / "reloaded", workers=2)
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two workers; each test leaves the settings as they were."""
+    site = Site(tmp_path_factory.mktemp("reloaded"), workers=2)
     populate(site)
     with site:
         yield site
@@ -98,14 +99,25 @@ def reload(site: Site, *, expected: Callable[[], bool]) -> None:
     wait_until(expected, within=WITHIN)
 
 
+def refusals(site: Site) -> int:
+    """How often the log says that the settings of then would not do."""
+    return site.server.log.read_text().count("not reloaded, the workers go on as they were")
+
+
 def workers(site: Site) -> set[int]:
     return set(family(site.server)) - {site.server.pid}
 
 
-def change(site: Site, line: str) -> None:
+@contextmanager
+def changed(site: Site, line: str) -> Iterator[None]:
+    """While the settings begin with this line."""
     path = site.home.path / "jwtauth.toml"
     text = path.read_text() if path.exists() else ""
     path.write_text(f"{line}\n{text}")
+    try:
+        yield
+    finally:
+        path.write_text(text)
 
 
 class TestReloading:
@@ -118,18 +130,28 @@ class TestReloading:
         assert "Traceback" not in site.server.log.read_text()
 
     def test_reads_the_settings_anew_but_for_what_listens(self, site: Site) -> None:
-        change(site, 'jwks_max_age = 77\nhost = "127.0.0.2"')
         before = workers(site)
-        reload(site, expected=lambda: len(workers(site)) == 2 and workers(site).isdisjoint(before))
+        with changed(site, 'jwks_max_age = 77\nhost = "127.0.0.2"'):
+            reload(site, expected=lambda: len(workers(site)) == 2 and workers(site).isdisjoint(before))
         with httpx.Client(base_url=site.server.url, verify=False) as http:
             assert http.get(JWKS).headers["cache-control"] == "public, max-age=77"
         assert "127.0.0.2" not in site.server.log.read_text()
 
     @pytest.mark.parametrize("line", ["jwks_max_age = -1", "no toml", 'keys = "elsewhere"'])
     def test_with_settings_that_will_not_do_changes_nothing_and_says_so(self, site: Site, line: str) -> None:
-        change(site, line)
-        before = workers(site)
-        reload(site, expected=lambda: "not reloaded, the workers go on as they were" in site.server.log.read_text())
+        before, told = workers(site), refusals(site)
+        with changed(site, line):
+            reload(site, expected=lambda: refusals(site) > told)
+        assert workers(site) == before
+        assert site.token({"grant_type": "client_credentials"}).status_code == 200
+
+    def test_while_the_database_cannot_be_read_changes_nothing_and_says_so(self, site: Site) -> None:
+        before, told = workers(site), refusals(site)
+        site.execute("ALTER TABLE users RENAME TO lost")
+        try:
+            reload(site, expected=lambda: refusals(site) > told)
+        finally:
+            site.execute("ALTER TABLE lost RENAME TO users")
         assert workers(site) == before
         assert site.token({"grant_type": "client_credentials"}).status_code == 200
 

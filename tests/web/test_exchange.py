@@ -1,23 +1,30 @@
 """A machine's request is answered alike whether it came whole, and so directly, or in pieces, and so through ASGI."""
 
 import asyncio
+import gc
 import re
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Any, Final
+from weakref import ref
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from jwtauth.issuer import assembly
 from jwtauth.issuer.together import Together
-from jwtauth.web import reply
+from jwtauth.web import app, reply, server
+from jwtauth.web.app import Application
 from jwtauth.web.asgi import Replier
 from jwtauth.web.http import Http
 from jwtauth.web.reply import Reply
 from jwtauth.web.turn import Turn
 from jwtauth.web.types import HTTPScope, Receive, Scope, Send
-from tests.support.home import SECRET
+from tests.support.home import SECRET, Home
 from tests.web.site import FORM, Site, basic
 from tests.web.wire import Wire
 
@@ -56,6 +63,14 @@ class TestTheTwoWays:
     @pytest.mark.parametrize("sent", REQUESTS.values(), ids=REQUESTS)
     def test_say_the_same(self, site: Site, sent: bytes) -> None:
         assert answers(site, [sent]) == answers(site, [sent], in_pieces=True)
+
+    def test_are_both_open_as_the_service_is_run(self, home: Home) -> None:
+        """A layer between HTTP server and application would close the direct one, and nothing but speed would tell."""
+        issuer = assembly.open_issuer(home.source)
+        config = uvicorn.Config(app.create(issuer), **server._options(home.source))
+        config.load()
+        issuer.close()
+        assert isinstance(config.loaded_app, Application)
 
     def test_keep_the_order_of_requests_in_a_row(self, site: Site) -> None:
         """A direct one, those that wait behind it, and one of which a piece is missing."""
@@ -176,25 +191,86 @@ class TestATurn:
         assert sorted(steps) == sorted(f"{kind} {number}" for kind in ("begin", "sign", "end") for number in range(3))
         assert kinds == ["begin"] * 3 + ["sign"] * 3 + ["end"] * 3
 
+    def test_sees_what_was_revoked_before_its_last_request_came(self, home: Home) -> None:
+        """A story that came back wants the turn, a page looks at the database, another worker says that a token is
+        revoked, and then the token is asked about in that very turn."""
+
+        class Nothing:
+            def step(self) -> None:
+                """It has come back and wants nothing any more."""
+
+        class Question:
+            def __init__(self) -> None:
+                self.is_denied: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+            def step(self) -> None:
+                issuer.begin()
+                self.is_denied.set_result(issuer.store.positions.is_denied(7))
+
+        def revoke_elsewhere() -> None:
+            with ThreadPoolExecutor() as another_worker:
+                denied = another_worker.submit(home.ask, lambda store: store.positions.deny(7, now=issuer.now()))
+                assert denied.result()
+
+        async def ask() -> bool:
+            loop, turn, question = asyncio.get_running_loop(), Turn(issuer.together, issuer.look_again), Question()
+            loop.call_soon(turn.take, Nothing(), loop)
+            loop.call_soon(issuer.begin)
+            loop.call_soon(revoke_elsewhere)
+            loop.call_soon(turn.take, question, loop)
+            return await question.is_denied
+
+        issuer = assembly.open_issuer(home.source)
+        try:
+            assert asyncio.run(asyncio.wait_for(ask(), 20))
+        finally:
+            issuer.close()
+
 
 class TestAnIdleConnection:
-    def test_is_closed_after_a_while_and_not_while_it_is_used(self) -> None:
-        async def ask() -> tuple[int, bytes]:
-            async with serving({"/": well}, keep_alive_in=0.3) as connect:
+    def test_is_closed_after_a_while(self) -> None:
+        assert asyncio.run(talked({"/": well}, get("/"))).startswith(b"HTTP/1.1 200 ")
+
+    def test_is_kept_when_it_was_used_since_the_timer_was_set(self) -> None:
+        async def ask() -> tuple[bytes, bytes]:
+            async with serving({"/": well}, keep_alive_in=60) as connect:
+                before = set(STATE.connections)
                 reader, writer = await connect()
-                loop, asked = asyncio.get_running_loop(), 0
-                until = loop.time() + 0.8
-                while loop.time() < until:  # longer than an idle one may stay
-                    writer.write(get("/"))
-                    await reader.readuntil(b"\r\n\r\n")
-                    asked += 1
+                writer.write(get("/"))
+                await reader.readuntil(b"\r\n\r\n")
+                (connection,) = STATE.connections - before
+                assert isinstance(connection, Http)
+                connection._end_rest()  # as the timer does
+                writer.write(get("/"))
+                kept = await reader.readuntil(b"\r\n\r\n")
+                connection._rested_at -= 61
+                connection._end_rest()
                 rest = await reader.read()
                 writer.close()
-                return asked, rest
+                return kept, rest
 
-        asked, rest = asyncio.run(ask())
-        assert asked > 1
+        kept, rest = asyncio.run(ask())
+        assert kept.startswith(b"HTTP/1.1 200 ")
         assert rest == b""
+
+    def test_that_was_reset_is_forgotten_at_once(self) -> None:
+        """With the head of its last request: whoever resets many would fill the memory, and no bound counts them."""
+
+        async def ask() -> None:
+            async with serving({"/": well}, keep_alive_in=600) as connect:
+                reader, writer = await connect()
+                writer.write(get("/"))
+                await reader.readuntil(b"\r\n\r\n")
+                held = [ref(connection) for connection in STATE.connections]
+                writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+                writer.close()
+                while STATE.connections:  # noqa: ASYNC110 - nobody says when it is gone
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
+                gc.collect()
+                assert [connection() for connection in held] == [None]
+
+        asyncio.run(ask())
 
 
 class TestAServerThatStops:
@@ -222,6 +298,31 @@ class TestAServerThatStops:
         assert said.startswith(b"HTTP/1.1 200 ")
         assert b"\r\nconnection: close\r\n" in said
 
+    def test_finishes_what_it_had_begun_for_a_client_that_is_gone(self) -> None:
+        """It may have been committed, and is then told of: uvicorn waits for its connections, and then for tasks."""
+
+        async def ask() -> None:
+            async with serving({"/": patient}) as connect:
+                _, writer = await connect()
+                writer.write(get("/"))
+                await begun.wait()
+                writer.close()
+                while STATE.connections:  # noqa: ASYNC110 - nobody says when it is gone
+                    await asyncio.sleep(0.01)
+                assert len(STATE.tasks) == 1
+                go_on.set()
+                while STATE.tasks:  # noqa: ASYNC110 - as uvicorn does
+                    await asyncio.sleep(0.01)
+
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def patient(_: HTTPScope, __: object) -> Reply:
+            begun.set()
+            await go_on.wait()
+            return await well(_, __)
+
+        asyncio.run(ask())
+
 
 STATE = ServerState()
 
@@ -231,7 +332,7 @@ class App:
 
     def __init__(self, repliers: dict[str, Replier], together: Together) -> None:
         self.repliers = repliers
-        self.turn = Turn(together)
+        self.turn = Turn(together, look_again=lambda: None)
 
     def reply(self, scope: HTTPScope, source: bytes) -> Coroutine[Any, Any, Reply]:
         return self.repliers[scope["path"]](scope, source)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -14,6 +15,7 @@ from jwtauth.issuer import assembly
 from jwtauth.issuer.issuer import Issuer
 from jwtauth.web import health, site
 from jwtauth.web.people import People
+from jwtauth.web.reply import NO_STORE
 from tests.support.home import Home
 
 WITHOUT = ("httpx", "litestar", "jinja2", "babel", "rich", "prometheus_client", "opentelemetry", "jwtauth.web.site")
@@ -65,3 +67,28 @@ class TestThoseWhoComeFirst:
             return await asyncio.gather(*(ask() for _ in range(8)))
 
         assert asyncio.run(ask_at_once()) == [200] * 8
+
+
+class TestWithoutPages:
+    def test_people_get_500_as_machines_do_and_the_log_says_why(
+        self, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(*_: object) -> NoReturn:
+            raise ModuleNotFoundError("jinja2 is not here")
+
+        website = People(issuer, Spoken(issuer, DIALECTS), DIALECTS)
+        monkeypatch.setattr(website, "_make", broken)
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            raise AssertionError("nothing is read")
+
+        scope: Any = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+        asyncio.run(website(scope, receive, send))
+        assert sent[0]["status"] == 500
+        assert set(NO_STORE) <= set(sent[0]["headers"])
+        assert b"jinja2" not in sent[1]["body"]
+        assert "jinja2 is not here" in caplog.text

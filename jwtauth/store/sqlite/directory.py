@@ -9,7 +9,7 @@ from jwtauth.protocol.records import Client, Realm, User
 from jwtauth.store.sqlite import rows
 
 REMEMBERED: Final = 10_000
-"""Clients, users, and origins held in memory; at the bound of each those remembered first are forgotten."""
+"""Clients, their realms, users, origins: held in memory; at the bound of each those remembered first are forgotten."""
 
 LONGEST_ORIGIN: Final = len("https://") + 253 + len(":65535")
 """No host has a longer one, in characters; what strangers send beyond that is not worth remembering."""

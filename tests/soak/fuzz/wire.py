@@ -10,11 +10,13 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from jwtauth.errors import InvalidRequest
+from jwtauth.issuer.together import Together
 from jwtauth.web import asgi, reply
-from jwtauth.web.asgi import BadHttp
+from jwtauth.web.asgi import BadHttp, Source
 from jwtauth.web.http import Http
 from jwtauth.web.reply import Reply
-from jwtauth.web.types import Receive, Scope, Send
+from jwtauth.web.turn import Turn
+from jwtauth.web.types import HTTPScope, Receive, Scope, Send
 
 T = TypeVar("T")
 
@@ -69,15 +71,29 @@ def _escaped(context: dict[str, Any]) -> BaseException:
     return found
 
 
-async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reads a request as machines' endpoints do; uvicorn answers 500 where that breaks."""
-    assert scope["type"] == "http"
+class _Echo:
+    """An application whose one machines' endpoint is `/`; everything else is asked through ASGI alone."""
+
+    def __init__(self) -> None:
+        self.repliers = {"/": _echo}
+        self.turn = Turn(Together(), look_again=lambda: None)
+
+    def reply(self, scope: HTTPScope, source: Source) -> Coroutine[Any, Any, Reply]:
+        return _echo(scope, source)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        answer = await _echo(scope, receive)
+        await answer.send(send)
+
+
+async def _echo(scope: HTTPScope, source: Source) -> Reply:
+    """Reads a request as machines' endpoints do; where that breaks, the answer is 500."""
     try:
-        read = await asgi.read(scope, receive, max_body=4_096, body_timeout=1, is_raw=True)
+        read = await asgi.read(scope, source, max_body=4_096, body_timeout=1, is_raw=True)
     except (InvalidRequest, BadHttp):
-        await Reply(400, reply.EMPTY).send(send)
-    else:
-        await Reply(200, reply.EMPTY, b"%d" % len(read.query)).send(send)
+        return Reply(400, reply.EMPTY)
+    return Reply(200, reply.EMPTY, b"%d" % len(read.query))
 
 
 @lru_cache(maxsize=1)
@@ -87,6 +103,8 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 @lru_cache(maxsize=1)
 def _config() -> uvicorn.Config:
-    config = uvicorn.Config(_echo, http=Http, ws="none", lifespan="off", log_config=None, log_level="critical")
+    config = uvicorn.Config(
+        _Echo(), http=Http, ws="none", lifespan="off", log_config=None, log_level="critical", proxy_headers=False
+    )
     config.load()
     return config
