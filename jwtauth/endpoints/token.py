@@ -53,6 +53,7 @@ async def answer(issuer: Issuer, request: Request) -> TokenAnswer:
     grant_request = _read(request, issuer.store.directory.realms())
     grant_type = parameters.one(request.parameters, "grant_type")
     client = await authenticate.client(issuer, request, grant_type=grant_type, now=now)
+    await issuer.together.keep_step()
     for _ in range(ATTEMPTS):
         given = await _tokens(issuer, grant_request, client, request.address, now=now)
         if given is not None:

@@ -5,6 +5,7 @@ a request does besides takes a third less where no signature comes between (docs
 """
 
 import asyncio
+import types
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
@@ -46,10 +47,20 @@ class Together:
         self.is_collecting = False
         """Whether whoever runs a story now takes the work that it yields, and does it: no task is needed."""
         self._queue: list[tuple[Work[Any], asyncio.Future[None]]] = []
+        self._nothing: Work[None] = Work(lambda: None, self)
 
     def work(self, compute: Callable[[], T]) -> Work[T]:
         """To be awaited: what `compute` returns, done together with what others wait for in this turn of the loop."""
         return Work(compute, self)
+
+    @types.coroutine
+    def keep_step(self) -> Generator[Work[None], None, None]:
+        """Let all stories that are told together come this far before one goes on; alone it waits for nobody.
+
+        What follows is then done for all of them in a row: introspection takes a tenth less.
+        """
+        if self.is_collecting:
+            yield self._nothing
 
     def queue(self, work: Work[Any]) -> Generator[Any, Any, None]:
         """Wait as a task does."""

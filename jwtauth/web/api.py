@@ -116,6 +116,7 @@ class Path:
                 doors = self._doors(endpoint, request, client)
             if doors:
                 more = before + legacy_headers(client)
+            await self._issuer.together.keep_step()
             told = await endpoint.story(self._issuer, request)
         except OAuthError as error:
             return await self._refusal(error, endpoint, request, more)

@@ -50,6 +50,7 @@ class Exchange:
         self._scope: HTTPScope | None = None
         self._body = b""
         self._story: Story | None = None
+        self._answer: Reply | None = None
         self._context: Context
         """Of the story: which request it belongs to."""
         self.is_pending = False
@@ -97,9 +98,10 @@ class Exchange:
         try:
             awaited = self._context.run(story.send, None)
         except StopIteration as ended:
-            self._deliver(ended.value)
+            self._answer = ended.value
         except (Exception, CancelledError):  # the latter where what it waited for was given up
-            self._fail()
+            LOGGER.exception("a request failed")
+            self._answer = reply.of_json(500, errors.FAILED, [])
         else:
             if isinstance(awaited, Work):
                 return awaited
@@ -123,11 +125,11 @@ class Exchange:
     def _come_back(self, _: object = None) -> None:
         self._app.turn.take(self, self._connection.loop)
 
-    def _fail(self) -> None:
-        LOGGER.exception("a request failed")
-        self._deliver(reply.of_json(500, errors.FAILED, []))
-
-    def _deliver(self, answer: Reply) -> None:
+    def deliver(self) -> None:
+        """See `Asked.deliver`."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
         assert self._scope is not None
         is_head = self._scope["method"] == "HEAD"
         self._scope, self._body, self._story = None, b"", None  # an idle connection holds nothing

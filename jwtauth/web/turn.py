@@ -15,6 +15,9 @@ class Asked(Protocol):
     def step(self) -> Work[Any] | None:
         """Go on with its answer: the heavy work that it waits for, or None where nobody has to come back to it."""
 
+    def deliver(self) -> None:
+        """Send its answer, if it has one by now."""
+
 
 class Turn:
     """The requests of one worker that wait for the end of this turn.
@@ -59,11 +62,14 @@ class Turn:
         self._look_again()
         while waiting:
             self._together.is_collecting = True
-            heavy = [(asked, work) for asked in waiting if (work := _step(asked)) is not None]
+            works = [_step(asked) for asked in waiting]
             self._together.is_collecting = False
-            for _, work in heavy:
-                work.do()
-            waiting = [asked for asked, _ in heavy]
+            for asked in waiting:
+                _deliver(asked)
+            for work in works:
+                if work is not None:
+                    work.do()
+            waiting = [asked for asked, work in zip(waiting, works, strict=True) if work is not None]
 
 
 def _step(asked: Asked) -> Work[Any] | None:
@@ -72,3 +78,10 @@ def _step(asked: Asked) -> Work[Any] | None:
     except Exception:  # a defect, which must not cost all others their answers
         LOGGER.exception("a request could not be answered")
         return None
+
+
+def _deliver(asked: Asked) -> None:
+    try:
+        asked.deliver()
+    except Exception:
+        LOGGER.exception("an answer could not be sent")

@@ -67,6 +67,23 @@ def test_a_story_outside_of_any_task_hands_its_work_to_whoever_runs_it() -> None
     assert ended.value.value == 42
 
 
+def test_a_story_keeps_step_with_those_that_are_told_together_and_alone_waits_for_nobody() -> None:
+    together = Together()
+
+    async def story() -> int:
+        await together.keep_step()
+        return 7
+
+    running = story()
+    together.is_collecting = True
+    running.send(None).do()
+    together.is_collecting = False
+    with pytest.raises(StopIteration) as ended:
+        running.send(None)
+    assert ended.value.value == 7
+    assert asyncio.run(story()) == 7
+
+
 async def _awaited(work: Work[T]) -> T:
     result: T = await work
     return result

@@ -199,6 +199,9 @@ class TestATurn:
             def step(self) -> None:
                 """It has come back and wants nothing any more."""
 
+            def deliver(self) -> None:
+                """There is nothing to send."""
+
         class Question:
             def __init__(self) -> None:
                 self.is_denied: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -206,6 +209,9 @@ class TestATurn:
             def step(self) -> None:
                 issuer.begin()
                 self.is_denied.set_result(issuer.store.positions.is_denied(7))
+
+            def deliver(self) -> None:
+                """Whoever waits for the future has the answer."""
 
         def revoke_elsewhere() -> None:
             with ThreadPoolExecutor() as another_worker:
