@@ -4,7 +4,6 @@ Measured for ES256 on one core: a signature takes 29 µs right behind another on
 a request does besides takes a third less where no signature comes between (docs/decisions/0018).
 """
 
-import asyncio
 import types
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
@@ -29,11 +28,11 @@ class Work(Generic[T]):
             self._problem = problem
 
     def __await__(self) -> Generator[Any, Any, T]:
-        """The result, once all that wait for theirs have one."""
+        """The result: with those of all that are told together, or at once where a task asks."""
         if self._together.is_collecting:
             yield self
         else:
-            yield from self._together.queue(self)
+            self.do()
         if self._problem is not None:
             raise self._problem
         result: T = self._result  # type: ignore[assignment]  # computed, as there was no problem
@@ -45,12 +44,11 @@ class Together:
 
     def __init__(self) -> None:
         self.is_collecting = False
-        """Whether whoever runs a story now takes the work that it yields, and does it: no task is needed."""
-        self._queue: list[tuple[Work[Any], asyncio.Future[None]]] = []
+        """Whether whoever runs a story now takes the work that it yields, and does it."""
         self._nothing: Work[None] = Work(lambda: None, self)
 
     def work(self, compute: Callable[[], T]) -> Work[T]:
-        """To be awaited: what `compute` returns, done together with what others wait for in this turn of the loop."""
+        """To be awaited: what `compute` returns, done in a row with what others wait for."""
         return Work(compute, self)
 
     @types.coroutine
@@ -61,20 +59,3 @@ class Together:
         """
         if self.is_collecting:
             yield self._nothing
-
-    def queue(self, work: Work[Any]) -> Generator[Any, Any, None]:
-        """Wait as a task does."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        if not self._queue:
-            loop.call_soon(self._do_all)
-        self._queue.append((work, future))
-        yield from future
-
-    def _do_all(self) -> None:
-        queue, self._queue = self._queue, []
-        for work, _ in queue:
-            work.do()
-        for _, future in queue:
-            if not future.done():  # else nobody waits any more
-                future.set_result(None)

@@ -94,7 +94,7 @@ class Exchange:
 
     def step(self) -> Work[Any] | None:
         """See `Asked.step`."""
-        story = self._story or self._begin()
+        story = self._story or self._start()
         try:
             awaited = self._context.run(story.send, None)
         except StopIteration as ended:
@@ -108,7 +108,7 @@ class Exchange:
             self._wait_for(awaited)
         return None
 
-    def _begin(self) -> Story:
+    def _start(self) -> Story:
         assert self._scope is not None
         self._context = copy_context()
         self._story = self._app.reply(self._scope, self._body)

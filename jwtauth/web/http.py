@@ -5,6 +5,7 @@ H-13). A machine's request that came whole is answered without ASGI (web/exchang
 """
 
 from asyncio import AbstractEventLoop, Future, TimerHandle, Transport
+from functools import lru_cache
 from typing import Any, Final
 
 import httptools
@@ -45,7 +46,13 @@ class Refusal(Struct, frozen=True, kw_only=True):
     def encode(self, always: Headers) -> bytes:
         """The bytes to send; `always` are the fields that every answer carries."""
         answer = reply.of_json(self.status, ErrorAnswer(self.code, self.description), self.headers)
-        return answer.on_the_wire(reply.encode(always), closes=True, is_head=False)
+        return answer.on_the_wire(_encoded(tuple(always)), closes=True, is_head=False)
+
+
+@lru_cache(maxsize=1)
+def _encoded(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """What every answer carries, as bytes: the date, which is another one once a second."""
+    return reply.encode(fields)
 
 
 MALFORMED: Final = Refusal(status=400, description="the request is malformed, or could be read in two ways")
@@ -241,7 +248,7 @@ class Http(HttpToolsProtocol):
             self.tasks.discard(self._unheard)
         closes = answer.closes or not self._exchange.keep_alive
         if not self.transport.is_closing():
-            always = self.app.turn.encoded(self.server_state.default_headers)
+            always = _encoded(tuple(self.server_state.default_headers))
             try:
                 encoded = answer.on_the_wire(always, closes=closes, is_head=is_head)
             except ValueError:

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 from jwtauth.issuer.together import Together, Work
 from jwtauth.observe.log import LOGGER
-from jwtauth.web import reply
 
 
 class Asked(Protocol):
@@ -37,20 +36,12 @@ class Turn:
         self._together = together
         self._look_again = look_again
         self._waiting: list[Asked] = []
-        self._fields: list[tuple[bytes, bytes]] | None = None
-        self._encoded = b""
 
     def take(self, asked: Asked, loop: AbstractEventLoop) -> None:
         """Answer at the end of this turn."""
         if not self._waiting:
             loop.call_soon(self._answer)
         self._waiting.append(asked)
-
-    def encoded(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """What every answer carries, as bytes: the server makes a new list when the date has changed."""
-        if fields is not self._fields:
-            self._fields, self._encoded = fields, reply.encode(fields)
-        return self._encoded
 
     def _answer(self) -> None:
         """Take all of them one step further, do what they wait for, and so on.

@@ -37,20 +37,6 @@ def test_a_problem_is_of_the_one_whose_work_it_was() -> None:
     assert isinstance(broken, ZeroDivisionError)
 
 
-def test_who_gave_up_waiting_holds_up_nobody() -> None:
-    async def ask() -> int:
-        together = Together()
-        gone, there = (asyncio.ensure_future(_awaited(together.work(partial(int, n)))) for n in (1, 2))
-        await asyncio.sleep(0)
-        gone.cancel()
-        assert await there == 2
-        with pytest.raises(asyncio.CancelledError):
-            await gone
-        return await _awaited(together.work(lambda: 7))
-
-    assert asyncio.run(ask()) == 7
-
-
 def test_a_story_outside_of_any_task_hands_its_work_to_whoever_runs_it() -> None:
     together = Together()
 
