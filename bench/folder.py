@@ -72,7 +72,7 @@ class Folder:
 
         return with_store(self.source, work)
 
-    def start_grants(self, count: int) -> tuple[bytes, ...]:
+    def start_grants(self, count: int, *, expires_in: int = LIFE_IN, ends_in: int = 12 * LIFE_IN) -> tuple[bytes, ...]:
         """Let the person allow the application so many grants; returns the refresh token of each."""
 
         async def work(store: Store) -> Sequence[bytes]:
@@ -80,8 +80,18 @@ class Folder:
             assert client is not None
             assert user is not None
             sealer = self.sealer(epoch=store.epoch)
-            new = _new_grant(client, user, sealer, now=int(time.time()))
-            grants = await asyncio.gather(*(store.grants.start(new, now=int(time.time())) for _ in range(count)))
+            now = int(time.time())
+            new = NewGrant(
+                client_id=client.id,
+                client_epoch=client.epoch,
+                user_id=user.id,
+                user_epoch=user.epoch,
+                scope=SCOPE,
+                secret_number=sealer.current_number,
+                expires_at=now + expires_in,
+                ends_at=now + ends_in,
+            )
+            grants = await asyncio.gather(*(store.grants.start(new, now=now) for _ in range(count)))
             return [refresh_token(sealer, grant) for grant in grants]
 
         return tuple(with_store(self.source, work))
@@ -121,16 +131,3 @@ async def _register(store: Store) -> None:
         await administration.create_client(made, now=0)
     person = User(id=1, sub="u.0123456789abcdef", username="ada", roles={realm.name: ("ROLE_USER",)})
     await administration.create_user(person, now=0)
-
-
-def _new_grant(client: Client, user: User, sealer: Sealer, *, now: int) -> NewGrant:
-    return NewGrant(
-        client_id=client.id,
-        client_epoch=client.epoch,
-        user_id=user.id,
-        user_epoch=user.epoch,
-        scope=SCOPE,
-        secret_number=sealer.current_number,
-        expires_at=now + LIFE_IN,
-        ends_at=now + 12 * LIFE_IN,
-    )

@@ -5,7 +5,6 @@ grants and revocations end after a minute or a few, and each turn brings new one
 million requests then see as many ends as hundreds of millions would with the lifetimes of a real service.
 """
 
-import asyncio
 import json
 import tempfile
 import time
@@ -22,9 +21,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bench import crowd, report, rounds, server, wire, workloads
-from bench.folder import APPLICATION, SCOPE, SECRET, Folder, refresh_token
+from bench.folder import SECRET, Folder
 from bench.generators import Generators
-from bench.load import Chain, LoadFailed, Outcome, Plan, Replay, Timing
+from bench.load import LoadFailed, Outcome, Plan, Replay, Timing
 from bench.options import folder_option, json_option
 from bench.proof import JWKS
 from bench.report import Figure, Machine, Target
@@ -36,7 +35,6 @@ from bench.workloads import ISSUE
 from jwtauth import settings
 from jwtauth.cli.running import with_store
 from jwtauth.issuer.access_tokens import REMEMBERED
-from jwtauth.protocol.records import NewGrant
 from jwtauth.store.ports import Store
 
 LIFE_IN: Final = 60
@@ -127,14 +125,8 @@ class Turns:
         self._measure(Replay(requests=requests, marker=marker, is_once=True), ONCE)
 
     def _refresh(self) -> None:
-        tokens = _start_grants(self._folder, GRANTS)
-        request = wire.post(
-            "/oauth/token",
-            authorization=wire.basic(APPLICATION, SECRET),
-            grant_type="refresh_token",
-            refresh_token=tokens[0].decode("ascii"),
-        ).encode()
-        plan = Chain(head=request.removesuffix(tokens[0]), tokens=tokens, marker=b'"access_token":"ey')
+        tokens = self._folder.start_grants(GRANTS, expires_in=LIFE_IN, ends_in=LIFE_IN)
+        plan = workloads.Refresh(self._asked, tokens).plan()
         self._measure(plan, Timing(warm_up_in=0.0, measure_in=REFRESHED_IN))
 
     def _measure(self, plan: Plan, timing: Timing) -> Outcome:
@@ -169,31 +161,6 @@ def short_lived(path: Path) -> Folder:
     with (path / settings.FILE_NAME).open("a", encoding="utf-8") as file:
         file.write(f"max_token_lifetime = {LIFE_IN}\n")
     return folder
-
-
-def _start_grants(folder: Folder, count: int) -> tuple[bytes, ...]:
-    """The refresh tokens of so many new grants, which end after a minute."""
-
-    async def work(store: Store) -> list[bytes]:
-        now = int(time.time())
-        client, user = await store.directory.client(APPLICATION), await store.directory.user(1)
-        assert client is not None
-        assert user is not None
-        sealer = folder.sealer(epoch=store.epoch)
-        new = NewGrant(
-            client_id=client.id,
-            client_epoch=client.epoch,
-            user_id=user.id,
-            user_epoch=user.epoch,
-            scope=SCOPE,
-            secret_number=sealer.current_number,
-            expires_at=now + LIFE_IN,
-            ends_at=now + LIFE_IN,
-        )
-        grants = await asyncio.gather(*(store.grants.start(new, now=now) for _ in range(count)))
-        return [refresh_token(sealer, grant) for grant in grants]
-
-    return tuple(with_store(folder.source, work))
 
 
 def _revoke(token: str) -> Message:

@@ -8,8 +8,8 @@ import shlex
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from jwtauth.cli.running import with_store
 from jwtauth.errors import ConfigurationError
 from jwtauth.settings import FILE_NAME, Source, load
 from jwtauth.web import connections
+from tests.support.disk import limited
 
 Examine = Callable[[], list[tuple[str, str]]]
 
@@ -44,17 +45,6 @@ def start(source: Source) -> list[str]:
     warnings = finding.require_startable(installation.of_settings(source))
     found = with_store(source, partial(registrations.of_store, source, now=int(time.time())))
     return [*warnings, *finding.require_startable(found)]
-
-
-@contextmanager
-def limited(size: int) -> Iterator[None]:
-    """No file that this process writes grows beyond so many bytes, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def set_up(folder: Path, **settings: str) -> Source:

@@ -2,11 +2,8 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from functools import partial
 from pathlib import Path
@@ -19,6 +16,7 @@ from jwtauth.observe.audit import AuditLog
 from jwtauth.observe.audit_chain import entries, files, verify
 from jwtauth.observe.events import Event
 from tests.support import waiting
+from tests.support.disk import limited
 
 WITHIN = 20.0
 wait_until = partial(waiting.wait_until, within=WITHIN)
@@ -272,7 +270,7 @@ class TestAFullDisk:
         written(folder, 1)
         size = files(folder)[0].stat().st_size
         log = AuditLog(folder)
-        with at_most(size + 10):
+        with limited(size + 10):
             for number in range(1, 4):
                 log.hear(event(number))
             wait_until(lambda: log.problem() is not None)
@@ -286,7 +284,7 @@ class TestAFullDisk:
         monkeypatch.setattr(audit, "BACKLOG", 2)
         written(folder, 1)
         log = AuditLog(folder)
-        with at_most(files(folder)[0].stat().st_size):
+        with limited(files(folder)[0].stat().st_size):
             for number in range(1, 6):
                 log.hear(event(number))
             assert log.lost == 3
@@ -296,17 +294,6 @@ class TestAFullDisk:
         told = [entry["reason"] for entry in entries(folder) if entry["name"] == audit.LOST]
         assert told == ["3 events were not written"]
         assert log.lost == 0
-
-
-@contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond that size, as on a full disk (EFBIG in place of ENOSPC)."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_holds_up_no_request(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """Opening the file: SECURITY S-02, S-05, S-16; every refusal says what to do."""
 
 import os
-import resource
 import shutil
 import sqlite3
 import stat
@@ -14,6 +13,7 @@ import pytest
 from jwtauth.errors import ConfigurationError
 from jwtauth.store.sqlite.connection import connect, prepare
 from jwtauth.store.sqlite.store import SqliteStore
+from tests.support.disk import limited
 
 
 @pytest.fixture
@@ -151,13 +151,11 @@ class TestRefusal:
 
     def test_for_want_of_room_sends_to_the_disk_and_not_to_a_backup(self, database: Path) -> None:
         """A sound database would be replaced by an older one."""
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, before[1]))  # too little for the index of the log
-        try:
-            with pytest.raises(ConfigurationError, match="its disk is full or fails") as refusal:
-                SqliteStore(database, max_token_lifetime=60)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        with (
+            limited(4_096),  # too little for the index of the log
+            pytest.raises(ConfigurationError, match="its disk is full or fails") as refusal,
+        ):
+            SqliteStore(database, max_token_lifetime=60)
         assert f"df -h {database.parent}" in str(refusal.value)
         assert "restore" not in str(refusal.value)
         SqliteStore(database, max_token_lifetime=60).close()
