@@ -23,10 +23,8 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
     if pointer is None:
         raise refresh_token.forged()
     grants = issuer.store.grants
-    await issuer.together.keep_step()
     grant, user, session = await pointed_grant.load(issuer, pointer)
     owner = await pointed_grant.owner(issuer, grant, client)
-    await issuer.together.keep_step()
     verdict = refresh_token.decide(request, client, grant, pointer, user, session, owner=owner, now=now)
     assert grant is not None  # a missing grant was refused
     assert user is not None

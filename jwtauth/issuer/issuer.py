@@ -17,7 +17,7 @@ from jwtauth.issuer.machine_positions import MachinePositions
 from jwtauth.issuer.proven_clients import ProvenClients
 from jwtauth.issuer.status_lists import StatusLists
 from jwtauth.issuer.throttle import Throttle
-from jwtauth.issuer.together import Together
+from jwtauth.issuer.together import Lookup, Together
 from jwtauth.issuer.upstreams import Upstreams
 from jwtauth.keyring.folder import KeyFolder
 from jwtauth.keyring.keyring import RELOAD_IN, Keyring
@@ -82,6 +82,7 @@ class Issuer:
             queue=settings.password_queue,
         )
         self.together = Together()
+        self.grants = Lookup(self.together, store.grants.those)
         self.keyring = Keyring(folder, max_token_lifetime=settings.max_token_lifetime)
         self._folder = folder
         self._clock = clock

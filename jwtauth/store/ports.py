@@ -3,7 +3,7 @@
 Any method may raise `Overloaded`: the database stayed locked or could not write; nothing was written.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -97,6 +97,9 @@ class Grants(Protocol):
 
     async def get(self, grant_id: int) -> Grant | None:
         """The grant as last committed, ended ones too; None once it was swept away."""
+
+    def those(self, grant_ids: Collection[int]) -> Mapping[int, Grant]:
+        """By id, all of these that `get` would find, read in one go."""
 
     async def start(self, new: NewGrant, *, now: int) -> Grant | None:
         """Insert a grant with a status position of its own, and remember its consent if it has one.

@@ -55,12 +55,16 @@ class Turn:
             self._together.is_collecting = True
             works = [_step(asked) for asked in waiting]
             self._together.is_collecting = False
-            for asked in waiting:
-                _deliver(asked)
+            further = []
+            for asked, work in zip(waiting, works, strict=True):
+                if work is None:
+                    _deliver(asked)
+                else:
+                    further.append(asked)
             for work in works:
                 if work is not None:
                     work.do()
-            waiting = [asked for asked, work in zip(waiting, works, strict=True) if work is not None]
+            waiting = further
 
 
 def _step(asked: Asked) -> Work[Any] | None:

@@ -1,12 +1,13 @@
 """Heavy work of many requests is done in one go, and each gets what came of its own."""
 
 import asyncio
+from collections.abc import Collection, Coroutine, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
-from jwtauth.issuer.together import Together, Work
+from jwtauth.issuer.together import Lookup, Together, Work
 
 T = TypeVar("T")
 
@@ -68,6 +69,62 @@ def test_a_story_keeps_step_with_those_that_are_told_together_and_alone_waits_fo
         running.send(None)
     assert ended.value.value == 7
     assert asyncio.run(story()) == 7
+
+
+class _Shelf:
+    """Squares, written down as they are asked for; it can be closed."""
+
+    def __init__(self) -> None:
+        self.asked: list[set[int]] = []
+        self.is_closed = False
+
+    def read(self, keys: Collection[int]) -> Mapping[int, int]:
+        self.asked.append(set(keys))
+        if self.is_closed:
+            raise OSError("closed")
+        return {key: key * key for key in keys if key >= 0}
+
+
+def test_what_stories_look_up_together_is_read_in_one_go() -> None:
+    together, shelf = Together(), _Shelf()
+    squares = Lookup(together, shelf.read)
+    assert _told(together, [squares.get(n) for n in (3, -1, 4, 3)]) == [9, None, 16, 9]
+    assert _told(together, [squares.get(5)]) == [25]
+    assert asyncio.run(squares.get(6)) == 36
+    assert shelf.asked == [{3, -1, 4}, {5}, {6}]
+
+
+def test_what_could_not_be_read_is_tried_again_and_asked_by_nobody_who_comes_later() -> None:
+    together, shelf = Together(), _Shelf()
+    squares = Lookup(together, shelf.read)
+    shelf.is_closed = True
+    first, second = _told(together, [squares.get(3), squares.get(4)])
+    assert isinstance(first, OSError)
+    assert isinstance(second, OSError)
+    shelf.is_closed = False
+    assert _told(together, [squares.get(5)]) == [25]
+    assert shelf.asked == [{3, 4}, {3, 4}, {5}]
+
+
+def _told(together: Together, stories: list[Coroutine[Any, Any, T]]) -> list[T | Exception]:
+    """What stories come to that are told together, each of which waits for one work."""
+    together.is_collecting = True
+    works = [story.send(None) for story in stories]
+    together.is_collecting = False
+    for work in works:
+        work.do()
+    return [_end(story) for story in stories]
+
+
+def _end(story: Coroutine[Any, Any, T]) -> T | Exception:
+    try:
+        story.send(None)
+    except StopIteration as ended:
+        result: T = ended.value
+        return result
+    except Exception as problem:
+        return problem
+    raise AssertionError("a story waits for more")
 
 
 async def _awaited(work: Work[T]) -> T:

@@ -1,7 +1,7 @@
 """Grants in SQLite: one row from consent to end."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import asdict, replace
@@ -20,6 +20,7 @@ _COLUMNS: Final = (
 )
 
 _BY_ID: Final = f"SELECT {_COLUMNS} FROM grants WHERE id = ?"  # noqa: S608 - the column names are ours
+_BY_IDS: Final = f"SELECT {_COLUMNS} FROM grants WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
 _BY_TRANSACTION: Final = f"SELECT {_COLUMNS} FROM grants WHERE id = (SELECT grant_id FROM finished WHERE digest = ?)"  # noqa: S608
 _BY_POSITION: Final = f"SELECT {_COLUMNS} FROM grants WHERE position = ?"  # noqa: S608
 _ROTATE: Final = (
@@ -45,6 +46,11 @@ class SqliteGrants:
     async def get(self, grant_id: int) -> Grant | None:
         """See `Grants.get`."""
         return self._one(_BY_ID, grant_id)
+
+    def those(self, grant_ids: Collection[int]) -> Mapping[int, Grant]:
+        """See `Grants.those`."""
+        found = self._reader.ask(_BY_IDS, f"[{','.join(map(str, grant_ids))}]")
+        return {row[0]: _grant(row) for row in found}
 
     async def was_exchanged(self, digest: bytes) -> bool:
         """See `Grants.was_exchanged`."""
