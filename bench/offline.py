@@ -22,7 +22,16 @@ from jwtauth.errors import InvalidToken
 from jwtauth.protocol.status_list import TTL
 from jwtauth.verifier import Verifier
 
-ROUNDS: Final = 15
+ROUNDS: Final = 16
+
+PART: Final = 1_024
+"""Tokens of one round; each round has others, so that the verifier sees each for the first time."""
+
+TOKENS: Final = (ROUNDS + 1) * PART
+"""One round is not counted."""
+
+FEW: Final = 64
+"""Tokens that are checked in one way before the next way has its turn: some milliseconds."""
 
 
 class Offline(Struct, frozen=True, kw_only=True):
@@ -30,13 +39,23 @@ class Offline(Struct, frozen=True, kw_only=True):
 
     bare_us: Spread
     verifier_us: Spread
+    again_us: Spread
+    """Of a token that the verifier remembers."""
     pyjwt_us: Spread
     verifier: Spread
+    again: Spread
     pyjwt: Spread
 
 
 def measure(port: int, tokens: Sequence[str], *, issuer: str, audience: str) -> Offline:
-    """Verify the same ES256 tokens bare, with our verifier and with PyJWT, in turn; the first of them is revoked."""
+    """Verify the same ES256 tokens bare, with our verifier and with PyJWT, in turn, and some of them again and again.
+
+    Args:
+        port: where the issuer is.
+        tokens: so many as `TOKENS`, and one that is revoked.
+        issuer: of the tokens.
+        audience: of the tokens.
+    """
     revoked, *live = tokens
     wire.ask(port, wire.post("/oauth/revoke", authorization=wire.basic(SERVICE, SECRET), token=revoked))
     with Verifier(issuer, audience, now=_later) as verifier:
@@ -69,31 +88,30 @@ def _measure(port: int, tokens: Sequence[str], verifier: Verifier) -> Offline:
     algorithm = ec.ECDSA(SHA256())
     bare = [_bare(token) for token in tokens]
 
-    def check_bare() -> None:
-        for signature, signed in bare:
+    def check_bare(few: slice) -> None:
+        for signature, signed in bare[few]:
             public.verify(signature, signed, algorithm)
 
-    def check_with_verifier() -> None:
-        for token in tokens:
+    def check_with_verifier(few: slice) -> None:
+        for token in tokens[few]:
             verifier.verify(token)
 
-    def check_with_pyjwt() -> None:
-        for token in tokens:
+    def check_with_pyjwt(few: slice) -> None:
+        for token in tokens[few]:
             jwt.decode(token, key, algorithms=["ES256"], audience=verifier.audience, issuer=verifier.issuer)
 
     ways = (check_bare, check_with_verifier, check_with_pyjwt)
-    for way in ways:
-        way()
-    times: tuple[list[float], list[float], list[float]] = ([], [], [])
-    for _ in range(ROUNDS):
-        for way, taken in zip(ways, times, strict=True):
-            taken.append(_seconds(way) / len(tokens) * 1e6)
-    bare_us, verifier_us, pyjwt_us = times
+    parts = [range(start, start + PART) for start in range(0, TOKENS, PART)]
+    bare_us, verifier_us, pyjwt_us = zip(*[_check(ways, part) for part in parts][1:], strict=True)
+    known = [_check((check_with_verifier, check_bare), parts[-1]) for _ in range(ROUNDS + 1)]
+    again_us, bare_again_us = zip(*known[1:], strict=True)  # it remembers what comes twice
     return Offline(
         bare_us=rounds.spread(bare_us),
         verifier_us=rounds.spread(verifier_us),
+        again_us=rounds.spread(again_us),
         pyjwt_us=rounds.spread(pyjwt_us),
         verifier=rounds.alternate(verifier_us, bare_us),
+        again=rounds.alternate(again_us, bare_again_us),
         pyjwt=rounds.alternate(pyjwt_us, bare_us),
     )
 
@@ -106,7 +124,12 @@ def _bare(token: str) -> tuple[bytes, bytes]:
     return encode_dss_signature(r, s), signed.encode("ascii")
 
 
-def _seconds(work: Callable[[], None]) -> float:
-    began_at = time.perf_counter()
-    work()
-    return time.perf_counter() - began_at
+def _check(ways: Sequence[Callable[[slice], None]], part: range) -> list[float]:
+    """Microseconds of a check in each way. Each way gets a few tokens at a time, so that slow moments meet all."""
+    seconds = [0.0] * len(ways)
+    for start in part[::FEW]:
+        for number, way in enumerate(ways):
+            began_at = time.perf_counter()
+            way(slice(start, start + FEW))
+            seconds[number] += time.perf_counter() - began_at
+    return [spent / len(part) * 1e6 for spent in seconds]

@@ -1,6 +1,5 @@
 """Remembering no more than so much."""
 
-from itertools import islice
 from typing import Final, TypeVar
 
 K = TypeVar("K")
@@ -12,7 +11,11 @@ that went before it, which costs more than most of what is remembered saves."""
 
 
 class Bounded(dict[K, V]):
-    """A dictionary that forgets what it learned first when it is full."""
+    """A dictionary that forgets what it learned first when it is full.
+
+    Threads may share it: while it is listed nobody else has a turn, and whoever was slower finds an entry gone. Each
+    may add one that is too many.
+    """
 
     def __init__(self, most: int) -> None:
         """Hold so many at most."""
@@ -22,7 +25,7 @@ class Bounded(dict[K, V]):
     def learn(self, key: K, value: V) -> V:
         """Remember a value, and return it."""
         if len(self) >= self._most and key not in self:
-            for oldest in tuple(islice(self, max(1, self._most // SHARE))):
-                del self[oldest]
+            for oldest in list(self)[: max(1, self._most // SHARE)]:
+                self.pop(oldest, None)
         self[key] = value
         return value

@@ -86,8 +86,13 @@ class VerifyingKey:
             raise InvalidToken(f"the key does not fit its algorithm: {_KINDS}")
         self.kid = kid
         self.algorithm: str = algorithm
+        self._jwk = jwk
         self.verify: Callable[[Signed], bool] = _verification(algorithm, key.key)
         """Whether this key made the signature, and under its own algorithm."""
+
+    def is_same_as(self, other: "VerifyingKey") -> bool:
+        """Whether the other one was published in the same words."""
+        return self._jwk == other._jwk
 
 
 class SigningKey:

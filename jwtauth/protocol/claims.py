@@ -91,11 +91,11 @@ def read(payload: bytes) -> AccessToken:
         raise InvalidToken("the token's claims are not those of an access token") from None
 
 
-def check(token: AccessToken, *, issuer: str, now: int, leeway_in: int = 0) -> None:
-    """Let a token pass that this issuer issued and that is not over.
+def check(token: AccessToken, *, issuer: str, audience: str | None = None, now: int, leeway_in: int = 0) -> None:
+    """Let a token pass that this issuer issued, for this audience if one is named, and that is not over.
 
     Raises:
-        InvalidToken: another issuer, expired (`ExpiredToken`), or from the future (RFC 9068 section 4).
+        InvalidToken: another issuer or audience, expired (`ExpiredToken`), or from the future (RFC 9068 section 4).
     """
     if token.iss != issuer:
         raise InvalidToken("the token is of another issuer", why=Failed("iss", issuer, token.iss))
@@ -105,6 +105,8 @@ def check(token: AccessToken, *, issuer: str, now: int, leeway_in: int = 0) -> N
     if token.iat > now + LEEWAY_IN:
         why = Failed("iat", f"at most {now + LEEWAY_IN}", str(token.iat))
         raise InvalidToken("the token was issued in the future; compare the clocks", why=why)
+    if audience is not None and token.aud != audience:  # one of several, or another
+        check_audience(token, audience)
 
 
 def check_audience(token: AccessToken, audience: str) -> None:

@@ -79,19 +79,16 @@ def of(token: AccessToken, payload: bytes) -> Claims:
         jti=token.jti,
         username=None if token.username is UNSET else token.username,
         uid=None if token.uid is UNSET else token.uid,
-        confirmation=_confirmation(payload),
+        confirmation=_confirmation(payload) if _NAMES_A_KEY in payload else None,
     )
 
 
 def _confirmation(payload: bytes) -> Any:
-    """The `cnf` of a token; null binds it to nothing that anybody could prove, so that it counts as bound.
-
-    What the issuer signs it never spells with escapes, so that the many tokens without need not be read twice.
-    """
-    if b'"cnf"' not in payload:
-        return None
+    """The `cnf` of a token; null binds it to nothing that anybody could prove, so that it counts as bound."""
     cnf = _BOUND.decode(payload).cnf
     return None if cnf is UNSET else cnf if cnf is not None else {}
 
 
+_NAMES_A_KEY: Final = b'"cnf"'
+"""What the issuer signs it never spells with escapes, so that the many tokens without need not be read twice."""
 _BOUND: Final = msgspec.json.Decoder(_Bound)

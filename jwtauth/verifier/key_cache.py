@@ -153,11 +153,16 @@ class KeyCache:
         published = asyncio.run(fetch.published_keys(self._issuer, jwks_uri=self._jwks_uri))
         fresh_until = started_at + published.lifetime_in
         return KeySet(
-            keys=published.keys,
+            keys={kid: self._kept(kid, key) for kid, key in published.keys.items()},
             asked_at=started_at,
             fresh_until=fresh_until,
             stale_until=fresh_until + self._stale_for,
         )
+
+    def _kept(self, kid: str, fetched: VerifyingKey) -> VerifyingKey:
+        """The key that is held where the same was fetched: tokens that it has proven stay proven."""
+        held = self._held.keys.get(kid)
+        return held if held is not None and held.is_same_as(fetched) else fetched
 
     def _land(self, flight: Flight[KeySet], outcome: KeySet | KeysUnavailable) -> None:
         with self._lock:

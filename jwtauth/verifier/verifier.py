@@ -16,6 +16,7 @@ from jwtauth.verifier.claims import Claims
 from jwtauth.verifier.flight import Flight
 from jwtauth.verifier.key_cache import KeyCache
 from jwtauth.verifier.poller import Poller
+from jwtauth.verifier.proven import Proven, ProvenTokens
 from jwtauth.verifier.status_cache import Found
 
 
@@ -91,6 +92,7 @@ class Verifier:
             monotonic=monotonic,
         )
         self._lists = self._poller.lists
+        self._proven = ProvenTokens()
         weakref.finalize(self, self._poller.stop).atexit = False
 
     def verify(self, token: str | bytes) -> Claims:
@@ -101,17 +103,22 @@ class Verifier:
             KeysUnavailable: the issuer's keys cannot be had.
             StatusUnavailable: the list cannot be had that says whether it was revoked.
         """
+        known = self._proven.get(token)
+        if known is not None and self._is_still_good(known):
+            return known.claims
         signed = _take_apart(token)
         key = self._keys.find(signed.header.kid)
         if isinstance(key, Flight):
             key = key.wait().key(signed.header.kid)
         proven = self._judge(signed, key)
-        listed = self._find_list(proven)
+        listed = self._lists.ready(proven.status.status_list.uri) or self._find_list(proven)
         if isinstance(listed, Flight):
             listed = listed.wait()
         if listed is not None:
             listed.check(proven.status.status_list.idx)
-        return claims.of(proven, signed.payload)
+        found = claims.of(proven, signed.payload)
+        self._proven.notice(token, key, proven, found)
+        return found
 
     async def averify(self, token: str | bytes) -> Claims:
         """The same as `verify`, for coroutines: where that waits, the event loop goes on.
@@ -121,17 +128,22 @@ class Verifier:
             KeysUnavailable: the issuer's keys cannot be had.
             StatusUnavailable: the list cannot be had that says whether it was revoked.
         """
+        known = self._proven.get(token)
+        if known is not None and self._is_still_good(known):
+            return known.claims
         signed = _take_apart(token)
         key = self._keys.find(signed.header.kid)
         if isinstance(key, Flight):
             key = (await key.arrival()).key(signed.header.kid)
         proven = self._judge(signed, key)
-        listed = self._find_list(proven)
+        listed = self._lists.ready(proven.status.status_list.uri) or self._find_list(proven)
         if isinstance(listed, Flight):
             listed = await listed.arrival()
         if listed is not None:
             listed.check(proven.status.status_list.idx)
-        return claims.of(proven, signed.payload)
+        found = claims.of(proven, signed.payload)
+        self._proven.notice(token, key, proven, found)
+        return found
 
     def lag(self) -> float:
         """The worst case, now: how many seconds old a revocation may be that is not seen before the next poll.
@@ -164,21 +176,37 @@ class Verifier:
         if not key.verify(signed):
             raise InvalidToken("the token's signature is not that of the key it names")
         token = rules.read(signed.payload)
-        rules.check(token, issuer=self.issuer, now=int(self._now()), leeway_in=self._leeway_in)
-        rules.check_audience(token, self.audience)
+        now = int(self._now())
+        rules.check(token, issuer=self.issuer, audience=self.audience, now=now, leeway_in=self._leeway_in)
         return token
 
+    def _is_still_good(self, known: Proven) -> bool:
+        """Whether a token passes whose signature was checked before; False where that, or waiting, cannot be spared.
+
+        Raises:
+            InvalidToken: it was revoked, or has expired (`ExpiredToken`).
+            KeysUnavailable: the issuer's keys cannot be had.
+        """
+        if self._keys.find(known.key.kid) is not known.key:
+            return False
+        now = int(self._now())
+        rules.check(known.token, issuer=self.issuer, audience=self.audience, now=now, leeway_in=self._leeway_in)
+        if self._has_status:
+            status = known.token.status.status_list
+            listed = self._lists.ready(status.uri)
+            if listed is None:
+                return False
+            listed.check(status.idx)
+        return True
+
     def _find_list(self, token: AccessToken) -> Found:
-        """The list that says whether the token was revoked, as far as it is there; None where it passes unasked.
+        """The list that says whether the token was revoked, or how it is had; None where the token passes unasked.
 
         Raises:
             InvalidToken: its list is not one of the issuer itself, or it has no place in it.
             StatusUnavailable: the list cannot be had.
         """
         status = token.status.status_list
-        ready = self._lists.ready(status.uri)
-        if ready is not None:
-            return ready
         if status.idx < 0 or not locations.is_status_list(status.uri, issuer=self.issuer):
             raise InvalidToken("the token's status is not in a list of its issuer")
         if not self._has_status:
