@@ -22,14 +22,14 @@ class Generators:
         ]
 
     def measure(self, port: int, plan: Plan, timing: Timing, *, processes: int = 1) -> Outcome:
-        """Ask the server on a port over 32 connections, dealt out to so many processes.
+        """Ask the server on a port with so many processes, each over 32 connections.
 
         Raises:
             LoadFailed: an answer was not 2xx, lacked the marker, or never came.
         """
         used = self._processes[:processes]
         under_way = [
-            process.submit(load.measure, port, plan, timing, CONNECTIONS // len(used), share, len(used))
+            process.submit(load.measure, port, plan, timing, CONNECTIONS, share, len(used))
             for share, process in enumerate(used)
         ]
         return _together([future.result() for future in under_way])

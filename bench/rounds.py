@@ -98,7 +98,7 @@ class Bench:
         return summary(measured, references)
 
     def against(self, workload: Workload, reference: Workload) -> Measured:
-        """A workload held against another one, with as many generators as there are."""
+        """A workload held against another one, both asked by two generators."""
         measured: list[Round] = []
         references = [self.once(reference, processes=2)]
         for _ in range(self._schedule.rounds):

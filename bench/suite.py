@@ -87,7 +87,7 @@ class Suite:
             ),
         )
         click.echo(report.table(report.figures(found.figures)))
-        _head("two workers, two cores")
+        _head("two workers, two cores", processes=2)
         if self._cores.two_workers:
             found = self._with_two_workers(found, folder, main)
         else:
@@ -223,5 +223,5 @@ def _flush(folder: Path) -> Figure:
     return Figure(name="flush of the disk", value=found, unit="µs", remark=remark)
 
 
-def _head(text: str) -> None:
-    click.echo(f"\n{text}; {load.CONNECTIONS} connections\n")
+def _head(text: str, *, processes: int = 1) -> None:
+    click.echo(f"\n{text}; {processes * load.CONNECTIONS} connections\n")
