@@ -22,7 +22,7 @@ class Generators:
         ]
 
     def measure(self, port: int, plan: Plan, timing: Timing, *, processes: int = 1) -> Outcome:
-        """Ask the server on a port with so many processes, each over 32 connections.
+        """Ask the server on a port with so many processes, each over `CONNECTIONS` connections.
 
         Raises:
             LoadFailed: an answer was not 2xx, lacked the marker, or never came.

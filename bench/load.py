@@ -16,7 +16,7 @@ import uvloop
 from msgspec import Struct
 
 CONNECTIONS: Final = 32
-"""Connections of one generator: as many as one worker is asked over. Two workers have two generators."""
+"""Connections that one generator keeps busy. Two workers are asked by two generators, so that each has as many."""
 
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)

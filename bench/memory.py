@@ -26,10 +26,10 @@ from bench.generators import Generators
 from bench.load import LoadFailed, Outcome, Plan, Replay, Timing
 from bench.options import folder_option, json_option
 from bench.proof import JWKS
-from bench.report import Figure, Machine, Target
+from bench.report import MEGABYTE, Figure, Machine, Target
 from bench.rounds import ONCE
 from bench.server import Server
-from bench.suite import IDLE, LOADED, MEGABYTE, MILLION
+from bench.suite import IDLE, LOADED, MILLION
 from bench.wire import Message
 from bench.workloads import ISSUE
 from jwtauth import settings

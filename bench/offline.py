@@ -28,7 +28,7 @@ PART: Final = 1_024
 """Tokens of one round; each round has others, so that the verifier sees each for the first time."""
 
 TOKENS: Final = (ROUNDS + 1) * PART
-"""One round is not counted."""
+"""Of all rounds, and of one before them that is not counted."""
 
 FEW: Final = 64
 """Tokens that are checked in one way before the next way has its turn: some milliseconds."""
@@ -38,11 +38,11 @@ class Offline(Struct, frozen=True, kw_only=True):
     """Microseconds of one check, and their ratios to the bare signature check."""
 
     bare_us: Spread
-    verifier_us: Spread
+    first_us: Spread
     again_us: Spread
     """Of a token that the verifier remembers."""
     pyjwt_us: Spread
-    verifier: Spread
+    first: Spread
     again: Spread
     pyjwt: Spread
 
@@ -52,7 +52,7 @@ def measure(port: int, tokens: Sequence[str], *, issuer: str, audience: str) -> 
 
     Args:
         port: where the issuer is.
-        tokens: so many as `TOKENS`, and one that is revoked.
+        tokens: one more than `TOKENS`; the first is revoked here.
         issuer: of the tokens.
         audience: of the tokens.
     """
@@ -102,15 +102,15 @@ def _measure(port: int, tokens: Sequence[str], verifier: Verifier) -> Offline:
 
     ways = (check_bare, check_with_verifier, check_with_pyjwt)
     parts = [range(start, start + PART) for start in range(0, TOKENS, PART)]
-    bare_us, verifier_us, pyjwt_us = zip(*[_check(ways, part) for part in parts][1:], strict=True)
-    known = [_check((check_with_verifier, check_bare), parts[-1]) for _ in range(ROUNDS + 1)]
-    again_us, bare_again_us = zip(*known[1:], strict=True)  # it remembers what comes twice
+    bare_us, first_us, pyjwt_us = zip(*[_spent_us(ways, part) for part in parts][1:], strict=True)
+    known = [_spent_us((check_with_verifier, check_bare), parts[-1]) for _ in range(ROUNDS + 1)]
+    again_us, bare_again_us = zip(*known[1:], strict=True)  # what came twice is remembered
     return Offline(
         bare_us=rounds.spread(bare_us),
-        verifier_us=rounds.spread(verifier_us),
+        first_us=rounds.spread(first_us),
         again_us=rounds.spread(again_us),
         pyjwt_us=rounds.spread(pyjwt_us),
-        verifier=rounds.alternate(verifier_us, bare_us),
+        first=rounds.alternate(first_us, bare_us),
         again=rounds.alternate(again_us, bare_again_us),
         pyjwt=rounds.alternate(pyjwt_us, bare_us),
     )
@@ -124,7 +124,7 @@ def _bare(token: str) -> tuple[bytes, bytes]:
     return encode_dss_signature(r, s), signed.encode("ascii")
 
 
-def _check(ways: Sequence[Callable[[slice], None]], part: range) -> list[float]:
+def _spent_us(ways: Sequence[Callable[[slice], None]], part: range) -> list[float]:
     """Microseconds of a check in each way. Each way gets a few tokens at a time, so that slow moments meet all."""
     seconds = [0.0] * len(ways)
     for start in part[::FEW]:

@@ -35,6 +35,8 @@ OWN_CORE: Final = 0.9
 IDLE: Final = 0.5
 """More processes than this, ready to run in the minute before, were others' work."""
 
+MEGABYTE: Final = 1e6
+
 Lines = Sequence[tuple[str, ...]]
 """A table: its heads, then a line for each thing that is told about."""
 

@@ -13,8 +13,8 @@ that went before it, which costs more than most of what is remembered saves."""
 class Bounded(dict[K, V]):
     """A dictionary that forgets what it learned first when it is full.
 
-    Threads may share it: while it is listed nobody else has a turn, and whoever was slower finds an entry gone. Each
-    may add one that is too many.
+    Threads may share it: `list` copies its keys in one step, and an entry that another thread has just dropped is no
+    error. Each thread may hold one entry more than fits.
     """
 
     def __init__(self, most: int) -> None:

@@ -1,5 +1,9 @@
 """What is remembered stays below its bound, and what is forgotten is what was learned first."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import pytest
 
 from jwtauth.bounded import SHARE, Bounded
@@ -27,3 +31,17 @@ def test_makes_no_room_for_what_it_knows() -> None:
     known.learn("b", 2)
     known.learn("a", 3)
     assert known == {"a": 3, "b": 2}
+
+
+def test_may_learn_from_many_threads_at_once(request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-6)
+    known: Bounded[tuple[int, int], int] = Bounded(1_000)
+
+    def learn(thread: int) -> None:
+        for number in range(2_000):
+            known.learn((thread, number), number)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(learn, range(8)))
+    assert len(known) <= 1_000 + 8

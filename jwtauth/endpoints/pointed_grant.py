@@ -7,7 +7,7 @@ from jwtauth.protocol.records import Client, Grant, Pointer, Session, User
 
 async def load(issuer: Issuer, pointer: Pointer) -> tuple[Grant | None, User | None, Session | None]:
     """The grant that a code or refresh token points to, its person, and the browser session it was given in."""
-    grant = await issuer.grants.get(pointer.grant_id)
+    grant = await issuer.grant_lookup.get(pointer.grant_id)  # with those of all requests of this turn
     if grant is None:
         return None, None, None
     user = await issuer.store.directory.user(grant.user_id)

@@ -22,7 +22,6 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
     pointer = issuer.sealer.read_refresh_token(request.refresh_token)
     if pointer is None:
         raise refresh_token.forged()
-    grants = issuer.store.grants
     grant, user, session = await pointed_grant.load(issuer, pointer)
     owner = await pointed_grant.owner(issuer, grant, client)
     verdict = refresh_token.decide(request, client, grant, pointer, user, session, owner=owner, now=now)
@@ -31,7 +30,7 @@ async def tokens(issuer: Issuer, request: refresh_token.Request, client: Client,
     match verdict:
         case Rotate(permission=permission):
             number = issuer.sealer.current_number
-            position = await grants.rotate(
+            position = await issuer.store.grants.rotate(
                 grant,
                 secret_number=number,
                 expires_at=verdict.expires_at,

@@ -82,7 +82,8 @@ class Issuer:
             queue=settings.password_queue,
         )
         self.together = Together()
-        self.grants = Lookup(self.together, store.grants.those)
+        self.grant_lookup = Lookup(self.together, store.grants.of_ids)
+        """Grants by id; those of one turn are read together."""
         self.keyring = Keyring(folder, max_token_lifetime=settings.max_token_lifetime)
         self._folder = folder
         self._clock = clock

@@ -98,8 +98,8 @@ class Grants(Protocol):
     async def get(self, grant_id: int) -> Grant | None:
         """The grant as last committed, ended ones too; None once it was swept away."""
 
-    def those(self, grant_ids: Collection[int]) -> Mapping[int, Grant]:
-        """By id, all of these that `get` would find, read in one go."""
+    def of_ids(self, grant_ids: Collection[int]) -> Mapping[int, Grant]:
+        """By id, all of these grants that `get` would find, read in one go; at once, as it is asked within a turn."""
 
     async def start(self, new: NewGrant, *, now: int) -> Grant | None:
         """Insert a grant with a status position of its own, and remember its consent if it has one.

@@ -28,7 +28,7 @@ class Proven(Struct, frozen=True):
     claims: Claims
 
 
-class ProvenTokens(Bounded[str | bytes, Proven]):
+class ProvenTokens(Bounded[str, Proven]):
     """The tokens of one verifier, by all of their characters; safe to be used by many threads at once.
 
     A token is remembered when it comes for the second time: those that come once would only push others out.
@@ -38,15 +38,15 @@ class ProvenTokens(Bounded[str | bytes, Proven]):
         super().__init__(REMEMBERED)
         self._noticed: Bounded[int, None] = Bounded(NOTICED)
 
-    def notice(self, token: str | bytes, key: VerifyingKey, proven: AccessToken, claims: Claims) -> None:
+    def notice(self, token: str, proof: Proven) -> None:
         """A token was proven: remember it if it was before.
 
         One that is bound to a key is never remembered: its claims have members that a caller could change for the next.
         """
-        if claims.confirmation is not None:
+        if proof.claims.confirmation is not None:
             return
         name = hash(token)
         if name in self._noticed:
-            self.learn(token, Proven(key, proven, claims))
+            self.learn(token, proof)
         else:
             self._noticed.learn(name, None)

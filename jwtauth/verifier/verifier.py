@@ -1,4 +1,7 @@
-"""Verifying an access token: its frame, its signature, its claims, its status, in this order (RFC 9068 section 4)."""
+"""Verifying an access token: its frame, its signature, its claims, its status, in this order (RFC 9068 section 4).
+
+A signature that was proven before is not checked again (`jwtauth.verifier.proven`).
+"""
 
 import time
 import weakref
@@ -103,21 +106,23 @@ class Verifier:
             KeysUnavailable: the issuer's keys cannot be had.
             StatusUnavailable: the list cannot be had that says whether it was revoked.
         """
-        known = self._proven.get(token)
-        if known is not None and self._is_still_good(known):
-            return known.claims
+        if isinstance(token, bytes):
+            token = token.decode("latin-1")
+        known = self._recall(token)
+        if known is not None:
+            return known
         signed = _take_apart(token)
         key = self._keys.find(signed.header.kid)
         if isinstance(key, Flight):
             key = key.wait().key(signed.header.kid)
         proven = self._judge(signed, key)
-        listed = self._lists.ready(proven.status.status_list.uri) or self._find_list(proven)
+        listed = self._find_list(proven)
         if isinstance(listed, Flight):
             listed = listed.wait()
         if listed is not None:
             listed.check(proven.status.status_list.idx)
         found = claims.of(proven, signed.payload)
-        self._proven.notice(token, key, proven, found)
+        self._proven.notice(token, Proven(key, proven, found))
         return found
 
     async def averify(self, token: str | bytes) -> Claims:
@@ -128,21 +133,23 @@ class Verifier:
             KeysUnavailable: the issuer's keys cannot be had.
             StatusUnavailable: the list cannot be had that says whether it was revoked.
         """
-        known = self._proven.get(token)
-        if known is not None and self._is_still_good(known):
-            return known.claims
+        if isinstance(token, bytes):
+            token = token.decode("latin-1")
+        known = self._recall(token)
+        if known is not None:
+            return known
         signed = _take_apart(token)
         key = self._keys.find(signed.header.kid)
         if isinstance(key, Flight):
             key = (await key.arrival()).key(signed.header.kid)
         proven = self._judge(signed, key)
-        listed = self._lists.ready(proven.status.status_list.uri) or self._find_list(proven)
+        listed = self._find_list(proven)
         if isinstance(listed, Flight):
             listed = await listed.arrival()
         if listed is not None:
             listed.check(proven.status.status_list.idx)
         found = claims.of(proven, signed.payload)
-        self._proven.notice(token, key, proven, found)
+        self._proven.notice(token, Proven(key, proven, found))
         return found
 
     def lag(self) -> float:
@@ -176,28 +183,31 @@ class Verifier:
         if not key.verify(signed):
             raise InvalidToken("the token's signature is not that of the key it names")
         token = rules.read(signed.payload)
-        now = int(self._now())
-        rules.check(token, issuer=self.issuer, audience=self.audience, now=now, leeway_in=self._leeway_in)
+        self._check(token)
         return token
 
-    def _is_still_good(self, known: Proven) -> bool:
-        """Whether a token passes whose signature was checked before; False where that, or waiting, cannot be spared.
+    def _check(self, token: AccessToken) -> None:
+        now = int(self._now())
+        rules.check(token, issuer=self.issuer, audience=self.audience, now=now, leeway_in=self._leeway_in)
+
+    def _recall(self, token: str) -> Claims | None:
+        """The claims of a token whose signature was checked before; None where that, or waiting, cannot be spared.
 
         Raises:
-            InvalidToken: it was revoked, or has expired (`ExpiredToken`).
+            InvalidToken: it was revoked, has expired (`ExpiredToken`), or its key is not published any more.
             KeysUnavailable: the issuer's keys cannot be had.
+            StatusUnavailable: the list cannot be had that says whether it was revoked.
         """
-        if self._keys.find(known.key.kid) is not known.key:
-            return False
-        now = int(self._now())
-        rules.check(known.token, issuer=self.issuer, audience=self.audience, now=now, leeway_in=self._leeway_in)
-        if self._has_status:
-            status = known.token.status.status_list
-            listed = self._lists.ready(status.uri)
-            if listed is None:
-                return False
-            listed.check(status.idx)
-        return True
+        known = self._proven.get(token)
+        if known is None or self._keys.find(known.key.kid) is not known.key:
+            return None
+        self._check(known.token)
+        listed = self._find_list(known.token)
+        if isinstance(listed, Flight):
+            return None
+        if listed is not None:
+            listed.check(known.token.status.status_list.idx)
+        return known.claims
 
     def _find_list(self, token: AccessToken) -> Found:
         """The list that says whether the token was revoked, or how it is had; None where the token passes unasked.
@@ -207,6 +217,9 @@ class Verifier:
             StatusUnavailable: the list cannot be had.
         """
         status = token.status.status_list
+        ready = self._lists.ready(status.uri)
+        if ready is not None:
+            return ready
         if status.idx < 0 or not locations.is_status_list(status.uri, issuer=self.issuer):
             raise InvalidToken("the token's status is not in a list of its issuer")
         if not self._has_status:
@@ -214,7 +227,7 @@ class Verifier:
         return self._lists.find(status.uri, is_young=self._now() < token.iat + self._lists.ttl)
 
 
-def _take_apart(token: str | bytes) -> Signed:
+def _take_apart(token: str) -> Signed:
     """The parts of a token that claims to be an access token.
 
     RFC 9068 section 4 also allows `application/at+jwt`, and media types know no case; our issuers write `at+jwt` and
@@ -223,7 +236,7 @@ def _take_apart(token: str | bytes) -> Signed:
     Raises:
         InvalidToken: it is malformed, or of another type.
     """
-    signed = jws.take_apart(token if isinstance(token, str) else token.decode("latin-1"))
+    signed = jws.take_apart(token)
     if signed.header.typ != rules.TYPE:
         raise InvalidToken("the token is not an access token")
     return signed

@@ -55,16 +55,15 @@ class Turn:
             self._together.is_collecting = True
             works = [_step(asked) for asked in waiting]
             self._together.is_collecting = False
-            further = []
+            further: list[tuple[Asked, Work[Any]]] = []
             for asked, work in zip(waiting, works, strict=True):
                 if work is None:
-                    _deliver(asked)
+                    _deliver(asked)  # what is ready does not wait for the others' work
                 else:
-                    further.append(asked)
-            for work in works:
-                if work is not None:
-                    work.do()
-            waiting = further
+                    further.append((asked, work))
+            for _, work in further:
+                work.do()
+            waiting = [asked for asked, _ in further]
 
 
 def _step(asked: Asked) -> Work[Any] | None:

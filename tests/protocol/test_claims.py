@@ -117,6 +117,12 @@ class TestChecking:  # RFC 9068 section 4
         with pytest.raises(InvalidToken, match="another issuer"):
             self.check(records.access_token(iss=issuer))
 
+    def test_refuses_another_audience_where_one_is_named(self) -> None:
+        token = records.access_token(aud=("https://a.example", "https://b.example"))
+        claims.check(token, issuer=ISSUER, audience="https://b.example", now=NOW)
+        with pytest.raises(InvalidToken, match="another audience"):
+            claims.check(token, issuer=ISSUER, audience="https://c.example", now=NOW)
+
     @pytest.mark.parametrize(("leeway_in", "last"), [(0, NOW - 1), (60, NOW + 59)])
     def test_refuses_from_the_instant_of_exp_on(self, leeway_in: int, last: int) -> None:
         token = records.access_token(exp=NOW)

@@ -47,8 +47,8 @@ class SqliteGrants:
         """See `Grants.get`."""
         return self._one(_BY_ID, grant_id)
 
-    def those(self, grant_ids: Collection[int]) -> Mapping[int, Grant]:
-        """See `Grants.those`."""
+    def of_ids(self, grant_ids: Collection[int]) -> Mapping[int, Grant]:
+        """See `Grants.of_ids`."""
         found = self._reader.ask(_BY_IDS, f"[{','.join(map(str, grant_ids))}]")
         return {row[0]: _grant(row) for row in found}
 

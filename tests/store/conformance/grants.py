@@ -46,13 +46,13 @@ class GrantsConformance(Conformance):
     def test_get_gives_none_for_an_id_that_was_never_given(self, store: Store, ask: Ask) -> None:
         assert ask(store.grants.get(12_345)) is None
 
-    def test_those_gives_what_get_would_find_of_each(self, store: Store, other: Store, cast: Cast, ask: Ask) -> None:
+    def test_of_ids_gives_what_get_would_find_of_each(self, store: Store, other: Store, cast: Cast, ask: Ask) -> None:
         first, second, third = (ask(started(store, cast.player, cast.ada)) for _ in range(3))
         assert ask(store.grants.end(third.id, now=NOW))
-        found = other.grants.those([third.id, 12_345, first.id])
+        found = other.grants.of_ids([third.id, 12_345, first.id])
         assert found == {first.id: first, third.id: ask(store.grants.get(third.id))}
-        assert store.grants.those([second.id]) == {second.id: second}
-        assert store.grants.those([]) == {}
+        assert store.grants.of_ids([second.id]) == {second.id: second}
+        assert store.grants.of_ids([]) == {}
 
     def test_of_position_gives_the_grant_that_holds_it(self, store: Store, cast: Cast, ask: Ask) -> None:
         grant, another = ask(started(store, cast.player, cast.ada)), ask(started(store, cast.player, cast.ada))
