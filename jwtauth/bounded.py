@@ -14,7 +14,7 @@ class Bounded(dict[K, V]):
     """A dictionary that forgets what it learned first when it is full.
 
     Threads may share it: `list` copies its keys in one step, and an entry that another thread has just dropped is no
-    error. Each thread may hold one entry more than fits.
+    error. Where several learn at once there may be a few entries more until the next one is learned.
     """
 
     def __init__(self, most: int) -> None:
@@ -25,7 +25,8 @@ class Bounded(dict[K, V]):
     def learn(self, key: K, value: V) -> V:
         """Remember a value, and return it."""
         if len(self) >= self._most and key not in self:
-            for oldest in list(self)[: max(1, self._most // SHARE)]:
+            surplus = len(self) - self._most + max(1, self._most // SHARE)
+            for oldest in list(self)[:surplus]:
                 self.pop(oldest, None)
         self[key] = value
         return value

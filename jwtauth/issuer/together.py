@@ -6,6 +6,7 @@ a request does besides takes a third less where no signature comes between (docs
 
 import types
 from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -89,13 +90,13 @@ class Lookup(Generic[K, V]):
         """The record of this key, read after it was asked for, or None where there is none."""
         reading = self._next
         reading.keys.add(key)
-        found = await self._together.work(partial(self._read_once, reading))
-        return found.get(key)
+        return await self._together.work(partial(self._find, reading, key))
 
-    def _read_once(self, reading: _Reading[K, V]) -> Mapping[K, V]:
-        """Whoever comes first reads for all; where that fails, the next one tries again."""
+    def _find(self, reading: _Reading[K, V], key: K) -> V | None:
+        """Whoever comes first reads for all; where that fails each reads for itself, as one record may be to blame."""
         if self._next is reading:
             self._next = _Reading()
-        if reading.found is None:
-            reading.found = self._read(reading.keys)
-        return reading.found
+            with suppress(Exception):  # whose record it is meets it again
+                reading.found = self._read(reading.keys)
+        found = self._read((key,)) if reading.found is None else reading.found
+        return found.get(key)

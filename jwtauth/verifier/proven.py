@@ -16,6 +16,9 @@ from jwtauth.verifier.claims import Claims
 REMEMBERED: Final = 2_048
 """Tokens held in memory, 2 kB each; at the bound those remembered first are forgotten."""
 
+LONGEST: Final = 2_048
+"""Longest token that is remembered, in characters; one as long as that which is full of roles takes 8 kB."""
+
 NOTICED: Final = 4 * REMEMBERED
 """Tokens of which no more is held than that they came, a tenth of a kilobyte each; at the bound likewise."""
 
@@ -43,7 +46,7 @@ class ProvenTokens(Bounded[str, Proven]):
 
         One that is bound to a key is never remembered: its claims have members that a caller could change for the next.
         """
-        if proof.claims.confirmation is not None:
+        if len(token) > LONGEST or proof.claims.confirmation is not None:
             return
         name = hash(token)
         if name in self._noticed:

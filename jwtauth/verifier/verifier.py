@@ -106,7 +106,7 @@ class Verifier:
             KeysUnavailable: the issuer's keys cannot be had.
             StatusUnavailable: the list cannot be had that says whether it was revoked.
         """
-        if isinstance(token, bytes):
+        if not isinstance(token, str):
             token = token.decode("latin-1")
         known = self._recall(token)
         if known is not None:
@@ -133,7 +133,7 @@ class Verifier:
             KeysUnavailable: the issuer's keys cannot be had.
             StatusUnavailable: the list cannot be had that says whether it was revoked.
         """
-        if isinstance(token, bytes):
+        if not isinstance(token, str):
             token = token.decode("latin-1")
         known = self._recall(token)
         if known is not None:

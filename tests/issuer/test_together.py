@@ -72,16 +72,16 @@ def test_a_story_keeps_step_with_those_that_are_told_together_and_alone_waits_fo
 
 
 class _Shelf:
-    """Squares, written down as they are asked for; it can be closed."""
+    """Squares; what is asked for is written down, and one of them may be broken."""
 
     def __init__(self) -> None:
         self.asked: list[set[int]] = []
-        self.is_closed = False
+        self.broken: int | None = None
 
     def read(self, keys: Collection[int]) -> Mapping[int, int]:
         self.asked.append(set(keys))
-        if self.is_closed:
-            raise OSError("closed")
+        if self.broken in keys:
+            raise OSError("broken")
         return {key: key * key for key in keys if key >= 0}
 
 
@@ -95,16 +95,16 @@ def test_what_stories_look_up_together_is_read_in_one_go() -> None:
     assert shelf.asked == [{3, -1, 4}, {5}, {6}, {3}]
 
 
-def test_what_could_not_be_read_is_tried_again_and_asked_by_nobody_who_comes_later() -> None:
+def test_a_record_that_cannot_be_read_costs_nobody_else_an_answer() -> None:
     together, shelf = Together(), _Shelf()
     squares = Lookup(together, shelf.read)
-    shelf.is_closed = True
-    first, second = _told(together, [squares.get(3), squares.get(4)])
-    assert isinstance(first, OSError)
+    shelf.broken = 4
+    first, second, third = _told(together, [squares.get(3), squares.get(4), squares.get(5)])
+    assert (first, third) == (9, 25)
     assert isinstance(second, OSError)
-    shelf.is_closed = False
-    assert _told(together, [squares.get(5)]) == [25]
-    assert shelf.asked == [{3, 4}, {3, 4}, {5}]
+    shelf.broken = None
+    assert _told(together, [squares.get(4), squares.get(6)]) == [16, 36]
+    assert shelf.asked == [{3, 4, 5}, {3}, {4}, {5}, {4, 6}]
 
 
 def _told(together: Together, stories: list[Coroutine[Any, Any, T]]) -> list[T | Exception]:

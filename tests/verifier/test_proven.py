@@ -7,7 +7,7 @@ import pytest
 from jwtauth.keyring import jws
 from jwtauth.protocol import claims as rules
 from jwtauth.verifier import Claims, ExpiredToken, InvalidToken, StatusUnavailable, Verifier, claims
-from jwtauth.verifier.proven import NOTICED, REMEMBERED, Proven, ProvenTokens
+from jwtauth.verifier.proven import LONGEST, NOTICED, REMEMBERED, Proven, ProvenTokens
 from tests.verifier.issuing import JWKS, LIST, Answer, Issuing, eventually
 from tests.verifier.test_key_cache import refuses
 from tests.verifier.test_status import poll, settle, warm
@@ -153,6 +153,12 @@ class TestWhatIsRemembered:
             assert len(tokens._noticed) <= NOTICED
         assert f"token {REMEMBERED + NOTICED - 1}" in tokens
         assert "token 0" not in tokens
+
+    def test_has_no_place_for_giants(self, proof: Proven) -> None:
+        tokens = ProvenTokens()
+        for length in (LONGEST, LONGEST + 1):
+            notice(tokens, proof, "x" * length, times=2)
+        assert [len(token) for token in tokens] == [LONGEST]
 
     def test_has_no_place_for_what_comes_once(self, proof: Proven) -> None:
         tokens = ProvenTokens()
