@@ -63,6 +63,19 @@ def write(note: int) -> Write:
     return work
 
 
+MANY = 500
+
+
+def write_many(number: int) -> Write:
+    """A write of so many rows."""
+
+    def work(connection: sqlite3.Connection) -> int:
+        notes = [(number * MANY + offset,) for offset in range(MANY)]
+        return connection.executemany("INSERT INTO notes (note) VALUES (?)", notes).rowcount
+
+    return work
+
+
 class Slow:
     """A write that has started and goes on until it may finish; what comes after it waits in one group."""
 
@@ -230,6 +243,38 @@ class TestAGroup:
 
         asyncio.run(work())
         assert len(bench.commits) == 1 + 3
+
+
+class TestTheLog:
+    def test_is_brought_back_into_the_database_before_it_is_long(self, bench: Bench, tmp_path: Path) -> None:
+        for number in range(3 * writer_module.CHECKPOINT // MANY):
+            asyncio.run(bench.writer.run(write_many(number)))
+        assert len(bench.notes()) == 3 * writer_module.CHECKPOINT
+        assert (tmp_path / "notes.db-wal").stat().st_size < 500_000
+
+    def test_is_brought_back_after_the_answer(self, bench: Bench) -> None:
+        was_answered: list[bool] = []
+        is_answered = threading.Event()
+
+        def hold(statement: str) -> None:
+            if "wal_checkpoint" in statement:
+                was_answered.append(is_answered.wait(10))
+
+        bench.connection.set_trace_callback(hold)
+        for number in range(writer_module.CHECKPOINT // MANY):
+            asyncio.run(bench.writer.run(write_many(number)))
+        is_answered.set()
+        asyncio.run(bench.writer.run(write_many(-1)))
+        assert was_answered == [True]
+
+    def test_grows_while_somebody_reads_and_nothing_is_lost(self, bench: Bench) -> None:
+        bench.foreign.execute("BEGIN").fetchall()
+        assert bench.notes() == []
+        for number in range(6):
+            asyncio.run(bench.writer.run(write_many(number)))
+        assert bench.notes() == []
+        bench.foreign.execute("COMMIT").fetchall()
+        assert len(bench.notes()) == 6 * MANY
 
 
 class TestACallerThatIsCancelled:
