@@ -77,6 +77,10 @@ def _growth(found: Kept) -> str:
     )
 
 
+def _compared(found: Kept) -> str:
+    return _table(table.overview(found.peers))
+
+
 def _peers(found: Kept) -> str:
     compared = found.peers
     return "\n".join(
@@ -98,6 +102,7 @@ def _peers(found: Kept) -> str:
 
 
 SECTIONS: Final[Mapping[str, Callable[[Kept], str]]] = {
+    "compared": _compared,
     "measured": _measured,
     "works": _works,
     "two-workers": _two_workers,

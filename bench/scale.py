@@ -240,13 +240,13 @@ def figures(grants: tuple[GrantsSize, ...], clients: tuple[ClientsSize, ...]) ->
 
 def grant_lines(sizes: Sequence[GrantsSize]) -> Lines:
     """What grants cost, for a table."""
-    heads = ("grants", *_HEADS, "p99 ratio (min..max)", "bytes each", "start s (min..max)", "MB")
+    heads = ("grants", *_HEADS, "p99 ratio (min..max)", "bytes each", "start s (min..max)", "MB afterwards")
     return [heads, *(_grant_line(size) for size in sizes)]
 
 
 def client_lines(sizes: Sequence[ClientsSize]) -> Lines:
     """What clients cost, for a table."""
-    heads = ("clients", *_HEADS, "rate ratio (min..max)", "MB")
+    heads = ("clients", *_HEADS, "rate ratio (min..max)", "MB afterwards")
     return [heads, *(_client_line(size) for size in sizes)]
 
 

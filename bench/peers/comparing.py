@@ -39,6 +39,9 @@ class Found(Struct, frozen=True, kw_only=True):
     storage: str
     rows: tuple[Row, ...] = ()
     """Ratios to the floor; a work that it does not offer is missing."""
+    idle: int | None = None
+    loaded: int | None = None
+    """Resident memory in bytes of its largest process: after the first token, and after all works."""
     problem: str = ""
     """Why rows are missing that it should have."""
     remarks: tuple[str, ...] = ()
@@ -98,7 +101,9 @@ class Comparing:
         rows: list[Row] = []
         try:
             with self._started(peer) as peered:
+                found = replace(found, idle=peered.server.memory())
                 rows.extend(self._rows(peered))
+                found = replace(found, loaded=peered.server.memory())
         except NotInstalledError as problem:
             return replace(found, problem=f"not installed: {problem}")
         except (AssertionError, LoadFailed, jwt.PyJWTError, OSError, LookupError, ValueError) as problem:

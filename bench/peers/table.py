@@ -5,7 +5,7 @@ from typing import Final
 
 from bench import report
 from bench.peers.comparing import Comparison, Found
-from bench.report import Lines
+from bench.report import MEGABYTE, Lines
 from bench.rounds import Measured
 
 COLUMNS: Final = ("W1 client_credentials", "W2 introspect", "W3 refresh rotation", "W4 JWKS", "W4 discovery")
@@ -15,8 +15,10 @@ _PROBLEM: Final = 160
 
 
 def text(comparison: Comparison) -> str:
-    """Both tables, and what to know before reading them."""
+    """All tables, and what to know before reading them."""
     parts = (
+        "at a glance: requests per second as ratios to the floor",
+        report.table(overview(comparison)),
         "requests per second, as a ratio to the floor (min..max of the rounds)",
         report.table(ratios(comparison)),
         "the same by computing time alone: the floor's microseconds for a request to those of the work",
@@ -26,6 +28,12 @@ def text(comparison: Comparison) -> str:
         *(f"note: {warning}" for warning in comparison.warnings),
     )
     return "\n\n".join(parts)
+
+
+def overview(comparison: Comparison) -> Lines:
+    """What a server does at a glance: medians alone."""
+    heads = ("server", *COLUMNS, "MB idle", "MB afterwards", "stores in")
+    return [heads, *(_glance(found) for found in comparison.peers)]
 
 
 def ratios(comparison: Comparison) -> Lines:
@@ -46,6 +54,16 @@ def _line(found: Found, cell: Callable[[Measured], str]) -> tuple[str, ...]:
     cells = {row.name: cell(row.measured) for row in found.rows}
     problem = found.problem.partition("\n")[0][:_PROBLEM]
     return (found.name, found.version, *(cells.get(column, _NONE) for column in COLUMNS), problem)
+
+
+def _glance(found: Found) -> tuple[str, ...]:
+    cells = {row.name: _figure(row.measured.ratio.median) for row in found.rows}
+    works = (cells.get(column, _NONE) for column in COLUMNS)
+    return (found.name, *works, _megabytes(found.idle), _megabytes(found.loaded), found.storage)
+
+
+def _megabytes(read: int | None) -> str:
+    return _NONE if read is None else f"{read / MEGABYTE:.0f}"
 
 
 def _ratio(measured: Measured) -> str:
