@@ -8,7 +8,7 @@ import pytest
 
 from jwtauth import verifier
 from jwtauth.protocol import status_list
-from jwtauth.verifier import Claims, Verifier, proxy, status_cache
+from jwtauth.verifier import Claims, Verifier, proven, proxy, status_cache
 from jwtauth.verifier.flight import FLIGHT_IN
 from jwtauth.verifier.gate import Gate
 
@@ -48,6 +48,8 @@ class TestPage:
         assert f"({status_list.TTL}\nunless the issuer is set otherwise)" in TEXT
         assert f"{FLIGHT_IN} seconds at most" in TEXT
         assert f"{status_cache.MAX_LISTS} lists of {status_list.MAX_LENGTH >> 10} KiB at most" in TEXT
+        remembered = f"{proven.REMEMBERED:,} remembered tokens of at most {proven.LONGEST:,} characters"
+        assert f"{remembered}, and the hashes of {proven.NOTICED:,} more" in TEXT
 
     def test_has_code_that_compiles(self) -> None:
         for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
